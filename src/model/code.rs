@@ -1,0 +1,149 @@
+//! One table of every finding code: severity, cause and cure. The docs and a test read it.
+
+use super::finding::Severity;
+use Severity::{Error, Info, Warning};
+
+/// A finding's code, for example `tokenform::spec::unknown_key`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Code(&'static Row);
+
+/// A row of the table.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Row {
+    pub id: &'static str,
+    pub severity: Severity,
+    pub cause: &'static str,
+    pub cure: &'static str,
+}
+
+impl Code {
+    pub fn id(self) -> &'static str {
+        self.0.id
+    }
+
+    pub fn severity(self) -> Severity {
+        self.0.severity
+    }
+
+    /// What to do about it where the finding itself says nothing more exact.
+    pub fn cure(self) -> &'static str {
+        self.0.cure
+    }
+}
+
+macro_rules! codes {
+    ($($name:ident = $id:literal, $severity:ident, $cause:literal, $cure:literal;)*) => {
+        $(#[doc = $cause] pub const $name: Code = Code(&Row {
+            id: $id, severity: $severity, cause: $cause, cure: $cure,
+        });)*
+        /// Every code, in the table's order.
+        pub const ALL: &[Code] = &[$($name),*];
+    };
+}
+
+codes! {
+    SPEC_NOT_YET = "tokenform::spec::not_yet", Error,
+        "The spec uses a key whose behaviour is not built yet.",
+        "Remove the key; nothing is silently ignored.";
+    PLAN_NO_DESTINATION = "tokenform::plan::no_destination", Error,
+        "A token would be created or rotated and its value delivered nowhere.",
+        "Add a `deliver` entry; the value is shown once and can't be had again.";
+    PLAN_LIMIT = "tokenform::plan::limit", Error,
+        "The plan does more of one kind of change than `limits` allows.",
+        "Split the change, or raise the limit in the spec.";
+    PLAN_PROTECTED = "tokenform::plan::protected", Error,
+        "The plan would change an object under `protect: true`.",
+        "Lift the protection in a plan of its own, or leave the object alone.";
+    PLAN_UNREADABLE = "tokenform::plan::unreadable", Error,
+        "Live state could not be read, so no plan can be made.",
+        "Fix the connection and run the command again; nothing was changed.";
+    PLAN_NEW_STATE = "tokenform::plan::new_state", Warning,
+        "The state folder has no ledger, so ages of IBM tokens are unknown.",
+        "Check `--state`; review the plan, or accept it with `--new-state`.";
+    PLAN_DISABLED_OUTSIDE = "tokenform::plan::disabled_outside", Warning,
+        "A token that was enabled is disabled now, by the portal's inactivity rule or by a person.",
+        "Review the change; `--auto-approve` leaves it out.";
+    PLAN_TOKEN_HISTORY_UNKNOWN = "tokenform::plan::token_history_unknown", Info,
+        "The instance is locked already and the ledger does not say which tokens were reset before.",
+        "Nothing to do; it is never unlocked to find out.";
+    PLAN_AMBIGUOUS = "tokenform::plan::ambiguous", Error,
+        "Several unlinked live objects have the declared name.",
+        "Pin one with `id:`.";
+    PLAN_USER_MISSING = "tokenform::plan::user_missing", Error,
+        "The declared user does not exist; users are never created.",
+        "Create the user, or correct the name.";
+    PLAN_OWNER_REFUSED = "tokenform::plan::owner_refused", Error,
+        "The owner can't hold a usable token: suspended, stock administrator or `lmsupport`.",
+        "Use an active API-only user with a custom role.";
+    PLAN_NOT_COVERED = "tokenform::plan::not_covered", Warning,
+        "`other_teams: ignore` locks an instance without resetting the tokens of some teams.",
+        "If the instance is unlocked one day, those tokens work again.";
+    PLAN_OTHER_TEAMS = "tokenform::plan::other_teams", Error,
+        "`other_teams: refuse` and a visible team is not listed.",
+        "List the team, or set `other_teams: reset`.";
+    PLAN_CHECK = "tokenform::plan::check", Error,
+        "The independent checker refused the plan.",
+        "Make the plan again; a plan that breaks an invariant never runs.";
+    PLAN_NAME_NOT_FOUND = "tokenform::plan::name_not_found", Error,
+        "No live object has the declared name or pin.",
+        "Correct the name in the spec, or pin the object by id.";
+    PLAN_NOT_WRITABLE = "tokenform::plan::not_writable", Error,
+        "The object is in a state in which the vendor refuses changes.",
+        "Wait, or lift what holds it, and plan again.";
+    PLAN_GUIDED_SERVICE_ID = "tokenform::plan::guided_service_id", Error,
+        "A guided reset needs a person in the console, and this identity is a service ID.",
+        "Use a credential of a person, or `token_reset: { method, path }`.";
+    PLAN_GUIDED_NO_TERMINAL = "tokenform::plan::guided_no_terminal", Error,
+        "A plan with guided resets needs a person, and there is no terminal.",
+        "Run it in a terminal, or pass `--guided wait`.";
+    IBM_TEAM_HEADER_UNPROVEN = "tokenform::ibm::team_header_unproven", Error,
+        "It could not be proved that the team header selects the team.",
+        "Nothing was reset; check the endpoint and the identity's teams.";
+    IBM_ACCEPT_UNVERIFIED = "tokenform::ibm::accept_unverified", Error,
+        "`external_api_auth` on Workload Protection is undocumented by the vendor.",
+        "Set `accept_unverified: true` on the instance if you accept that.";
+    IBM_UNKNOWN_AUTH_MODE = "tokenform::ibm::unknown_auth_mode", Error,
+        "The live value of `external_api_auth` is neither ANY nor IAM_ONLY.",
+        "Look at the instance in the console; tokenform does not plan over it.";
+    SEAL_EDITED = "tokenform::seal::edited", Error,
+        "The plan file's bytes do not match its seal.",
+        "Make the plan again; an edited plan never runs.";
+    SEAL_OTHER_KEY = "tokenform::seal::other_key", Error,
+        "The plan file was sealed with another key.",
+        "Use the same `--state` or `TOKENFORM_KEY` in both jobs.";
+    SEAL_MALFORMED = "tokenform::seal::malformed", Error,
+        "The file is not a whole plan file.",
+        "Make the plan again with `plan -o FILE`.";
+    SEAL_NEWER = "tokenform::seal::newer_format", Error,
+        "The plan file was written by a newer tokenform.",
+        "Upgrade tokenform, or make the plan again with this version.";
+    STALE = "tokenform::apply::stale", Error,
+        "The spec or live state moved since the plan was made, or the plan expired.",
+        "Make and review a new plan.";
+    HTTP_CALL = "tokenform::http::call", Error,
+        "A vendor's answer was not the one that was needed.",
+        "See the status, the vendor's code and the correlation id.";
+    CREDENTIAL = "tokenform::credential::unresolved", Error,
+        "A credential reference could not be resolved.",
+        "Check the environment variable, file or command that the spec names.";
+    DESTINATION = "tokenform::destination::unusable", Error,
+        "A destination can't take the value.",
+        "Fix the destination and run the command again.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_say_cause_and_cure() {
+        let mut ids: Vec<_> = ALL.iter().map(|c| c.id()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), ALL.len());
+        for code in ALL {
+            assert!(code.id().starts_with("tokenform::"), "{}", code.id());
+            assert!(code.0.cause.ends_with('.') && code.cure().ends_with('.'), "{}", code.id());
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What the ledger tells a planner, and the facts that a journal hands to it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::address::Address;
+use super::secret::Fingerprint;
+
+/// The ledger, added up per object.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The hash of the last ledger line; absent where there is no ledger at all.
+    pub head: Option<String>,
+    pub objects: BTreeMap<Address, Past>,
+}
+
+/// What is remembered of one object: the latest of each fact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    pub issued_at: Option<Timestamp>,
+    pub fingerprint: Option<Fingerprint>,
+    /// The id of the live object, where the vendor gives one.
+    pub remote_id: Option<u64>,
+    /// Whether the object was last left enabled, where a step of ours said so.
+    pub enabled: Option<bool>,
+    /// Slot ([`super::step::Delivery::slot`]) → fingerprint of the value it was given.
+    pub delivered: BTreeMap<String, Fingerprint>,
+    /// The id of the token that the present one replaces, and when it was replaced.
+    pub predecessor: Option<u64>,
+}
+
+/// What is learnt while a step runs. Secret-free: stored in the journal and in the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Facts {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
+    /// The fingerprint of the value that was replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old_fingerprint: Option<Fingerprint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// How a reset was judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
+    /// Whose token it is, where a token belongs to an identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// The setting after the step, for example `IAM_ONLY`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setting: Option<String>,
+}
+
+/// How a reset was judged (PRODUCT section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Proof {
+    /// The old value was tried and refused.
+    Refused,
+    /// Only a changed fingerprint is known: the old value was lost with a crash.
+    Changed,
+}

@@ -1,0 +1,13 @@
+//! Plain data that every layer speaks: no I/O, no async, no vendor names.
+
+pub mod address;
+pub mod change;
+pub mod code;
+pub mod finding;
+pub mod history;
+pub mod observed;
+pub mod secret;
+pub mod source;
+pub mod step;
+pub mod verb;
+pub mod vocabulary;

@@ -1,0 +1,193 @@
+//! The plan as a document (PRODUCT section 6). Its JSON is the file format, version 1.0.
+//!
+//! Members are only added inside a major version. `seal` is not here: it is the last member of the
+//! file and covers the bytes before it (see `saved`).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::address::Address;
+use crate::model::change::{Action, Change, Waiting};
+use crate::model::secret::Digest;
+use crate::model::step::{Expect, Step, StepId};
+use crate::model::vocabulary::Target;
+use crate::provider::state::Limits;
+
+/// The file format's version: `MAJOR.MINOR`.
+pub const FORMAT_VERSION: &str = "1.0";
+
+/// A plan. The members stand in the order in which the JSON has them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    pub format_version: String,
+    pub tokenform_version: String,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub target: Target,
+    pub source: Source,
+    /// Whether the whole spec was planned.
+    pub complete: bool,
+    /// Where the spec was, for `apply PLANFILE`.
+    pub spec_path: PathBuf,
+    pub spec_digest: Digest,
+    /// HMAC over `live`.
+    pub live_digest: Digest,
+    /// Which key made the digests and the seal.
+    pub key_id: String,
+    /// The hash of the ledger's last line; absent where the state has no ledger (a new state).
+    pub ledger_head: Option<String>,
+    pub limits: Limits,
+    pub summary: Summary,
+    pub changes: Vec<Change>,
+    /// In execution order.
+    pub steps: Vec<Step>,
+    pub invariants: Vec<Invariant>,
+    pub findings: Vec<PlanFinding>,
+    pub waiting: Vec<Waiting>,
+    /// Digests of every live object that a step touches or a rule relied on.
+    pub live: Vec<Expect>,
+    /// What the checker reads.
+    pub evidence: Evidence,
+}
+
+/// Where live state came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    Live,
+    Snapshot,
+}
+
+/// One count per action, and how many steps can't be undone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Summary {
+    pub create: u32,
+    pub rotate: u32,
+    pub lock: u32,
+    pub enable: u32,
+    pub disable: u32,
+    pub delete: u32,
+    pub invalidate: u32,
+    pub deliver: u32,
+    pub unlock: u32,
+    pub protect: u32,
+    pub unprotect: u32,
+    pub irreversible: u32,
+}
+
+impl Summary {
+    /// Counts changes by action and irreversible steps.
+    pub fn of(changes: &[Change], steps: &[Step]) -> Self {
+        let mut summary = Self::default();
+        for change in changes {
+            *summary.slot(change.action) += 1;
+        }
+        let irreversible = steps.iter().filter(|step| step.irreversible).count();
+        summary.irreversible = u32::try_from(irreversible).unwrap_or(u32::MAX);
+        summary
+    }
+
+    pub fn count(&self, action: Action) -> u32 {
+        *self.clone().slot(action)
+    }
+
+    fn slot(&mut self, action: Action) -> &mut u32 {
+        match action {
+            Action::Create => &mut self.create,
+            Action::Rotate => &mut self.rotate,
+            Action::Lock => &mut self.lock,
+            Action::Enable => &mut self.enable,
+            Action::Disable => &mut self.disable,
+            Action::Delete => &mut self.delete,
+            Action::Invalidate => &mut self.invalidate,
+            Action::Deliver => &mut self.deliver,
+            Action::Unlock => &mut self.unlock,
+            Action::Protect => &mut self.protect,
+            Action::Unprotect => &mut self.unprotect,
+        }
+    }
+}
+
+/// What the independent checker found for one invariant (PRODUCT section 3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Invariant {
+    /// `I1` to `I7`.
+    pub id: String,
+    pub holds: bool,
+    /// The steps that prove it, or what breaks it.
+    pub proof: String,
+}
+
+/// A finding as a plan keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanFinding {
+    pub code: String,
+    pub severity: String,
+    pub address: Option<Address>,
+    pub message: String,
+}
+
+/// Facts that the checker judges by; the seal covers them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Evidence {
+    /// Every visible team of each instance that is locked or unlocked.
+    pub visible_teams: Vec<VisibleTeams>,
+    /// Ids of live tokens that connections of the spec authenticate with.
+    pub callers: Vec<CallerEvidence>,
+    /// For each managed token name that a step touches: its live tokens that are enabled.
+    pub enabled_counts: Vec<EnabledCount>,
+    /// Addresses of declared objects: no step leaves them.
+    pub scope: Vec<Address>,
+    /// Addresses under `protect: true`.
+    pub protected: Vec<Address>,
+    /// Changes that are due only because an age is unknown in a state without a ledger: they need
+    /// a reviewed plan, a typed `yes`, or `--new-state`.
+    pub new_state: Vec<StepId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VisibleTeams {
+    pub instance: Address,
+    pub teams: Vec<VisibleTeam>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VisibleTeam {
+    pub address: Address,
+    pub id: u64,
+    /// `other_teams: ignore` leaves it alone: not covered by the lock.
+    pub ignored: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallerEvidence {
+    pub connection: Address,
+    pub token_ids: Vec<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnabledCount {
+    pub address: Address,
+    /// Ids of its live tokens that are enabled.
+    pub enabled: Vec<u64>,
+    /// The spec asks for `absent` or `disabled`, so it may come to zero.
+    pub may_be_zero: bool,
+}
+
+/// The plan's numbering for people: step ids in execution order, from 1.
+pub fn numbers(plan: &Plan) -> BTreeMap<&StepId, usize> {
+    plan.steps.iter().zip(1..).map(|(step, n)| (&step.id, n)).collect()
+}

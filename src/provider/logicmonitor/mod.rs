@@ -1,0 +1,6 @@
+//! LogicMonitor: LMv1 API tokens and bearer tokens of users.
+
+pub mod state;
+
+/// The vendor part of addresses.
+pub const VENDOR: &str = "logicmonitor";

@@ -1,0 +1,270 @@
+//! Validated wishes and live observations of LogicMonitor users and their tokens.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::address::Address;
+use crate::model::secret::{Digest, DigestKey};
+use crate::model::step::Delivery;
+use crate::model::vocabulary::{SecretRef, TokenStatus};
+use crate::provider::state::Rotate;
+
+/// One portal reached with one credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Connection {
+    pub account: String,
+    /// Default `logicmonitor.com`.
+    pub domain: String,
+    /// An origin that replaces `https://ACCOUNT.DOMAIN`.
+    pub endpoint: Option<String>,
+    pub credential: Credential,
+    /// By the user's address.
+    pub users: BTreeMap<Address, User>,
+}
+
+impl Connection {
+    /// The origin of the portal (contract logicmonitor 1); `/santaba/rest` is appended by the client.
+    pub fn origin(&self) -> String {
+        match &self.endpoint {
+            Some(origin) => origin.clone(),
+            None => format!("https://{}.{}", self.account, self.domain),
+        }
+    }
+}
+
+/// How a connection proves who it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Credential {
+    /// A signed request (contract logicmonitor 2).
+    Lmv1(Lmv1),
+    /// A bearer token (contract logicmonitor 3).
+    Bearer(SecretRef),
+}
+
+/// An LMv1 token: the id is sent in clear, the key only signs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lmv1 {
+    pub access_id: SecretRef,
+    pub access_key: SecretRef,
+}
+
+/// A declared user; users are never created.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// Pins the user.
+    pub id: Option<u64>,
+    pub protect: bool,
+    /// By the token's address.
+    pub tokens: BTreeMap<Address, Token>,
+}
+
+/// The two kinds of token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenKind {
+    ApiToken,
+    BearerToken,
+}
+
+impl TokenKind {
+    pub const ALL: [Self; 2] = [Self::ApiToken, Self::BearerToken];
+
+    /// The kind's name in addresses and plans.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ApiToken => "api_token",
+            Self::BearerToken => "bearer_token",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// A declared token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Token {
+    pub kind: TokenKind,
+    /// Pins the token.
+    pub id: Option<u64>,
+    /// `None`: exists; enabled or disabled is not managed.
+    pub status: Option<TokenStatus>,
+    pub rotate: Option<Rotate>,
+    pub deliver: Vec<Delivery>,
+    pub protect: bool,
+}
+
+/// A user as read, with all tokens of both kinds.
+#[derive(Clone, Debug)]
+pub struct LiveUser {
+    pub id: u64,
+    pub username: String,
+    /// `active` or `suspended`.
+    pub status: String,
+    pub roles: Vec<String>,
+    /// Whether there is an address that mails about tokens go to.
+    pub has_email: bool,
+    /// The user that the connection acts as, where a token list shows it: its name is what
+    /// `createdBy` of our own tokens says.
+    pub caller: Option<String>,
+    /// Both kinds, in id order.
+    pub tokens: Vec<LiveToken>,
+}
+
+/// A token as listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveToken {
+    pub id: u64,
+    pub owner: u64,
+    pub kind: TokenKind,
+    /// LMv1 only.
+    pub access_id: Option<String>,
+    pub note: String,
+    /// 1 disabled, 2 enabled; any other value is unknown and not acted on.
+    pub status: i64,
+    pub created_on: Option<Timestamp>,
+    pub created_by: String,
+    /// `None`: never used, as far as the portal knows.
+    pub last_used_on: Option<Timestamp>,
+}
+
+pub const DISABLED: i64 = 1;
+pub const ENABLED: i64 = 2;
+
+impl LiveToken {
+    /// The human part of the note: the token's name.
+    pub fn name(&self) -> &str {
+        self.note.split(MARKER).next().unwrap_or(&self.note)
+    }
+
+    pub fn enabled(&self) -> bool {
+        self.status == ENABLED
+    }
+
+    pub fn status_word(&self) -> String {
+        match self.status {
+            ENABLED => "enabled".into(),
+            DISABLED => "disabled".into(),
+            other => format!("unknown ({other})"),
+        }
+    }
+}
+
+/// Where the machine's part of a note begins (PRODUCT section 2).
+pub const MARKER: &str = " ;tf1 ";
+
+/// The note of a token that we create: `NAME ;tf1 g=NONCE p=PREDECESSOR`.
+pub fn note(name: &str, nonce: &str, predecessor: Option<u64>) -> String {
+    format!("{name}{MARKER}g={nonce} p={}", predecessor.unwrap_or(0))
+}
+
+/// The marker's `g=` and `p=`, if the note has a whole one. `p=0` is no predecessor.
+pub fn marker(note: &str) -> Option<(&str, Option<u64>)> {
+    let (_, machine) = note.split_once(MARKER)?;
+    let field = |name: &str| machine.split(' ').find_map(|part| part.strip_prefix(name));
+    let predecessor: u64 = field("p=")?.parse().ok()?;
+    Some((field("g=")?, (predecessor != 0).then_some(predecessor)))
+}
+
+/// What binds a plan to a user.
+#[derive(Serialize)]
+struct UserBinding<'a> {
+    id: u64,
+    status: &'a str,
+    roles: &'a [String],
+}
+
+/// What binds a plan to one token.
+#[derive(Serialize)]
+struct TokenBinding<'a> {
+    id: u64,
+    owner: u64,
+    kind: TokenKind,
+    access_id: Option<&'a str>,
+    note: &'a str,
+    status: i64,
+    created_on: Option<i64>,
+    created_by: &'a str,
+}
+
+impl LiveUser {
+    /// The digest of the user alone; tokens are bound one name at a time by [`tokens_digest`].
+    pub fn digest(&self, key: &DigestKey) -> Digest {
+        let Self {
+            id,
+            status,
+            roles,
+            // informs, does not bind
+            username: _,
+            has_email: _,
+            caller: _,
+            tokens: _,
+        } = self;
+        let binding = UserBinding { id: *id, status, roles };
+        key.digest("user", &bytes(&binding))
+    }
+
+    /// All live tokens of one kind and name, in id order.
+    pub fn named(&self, kind: TokenKind, name: &str) -> Vec<&LiveToken> {
+        let hit = |t: &&LiveToken| t.kind == kind && t.name() == name;
+        self.tokens.iter().filter(hit).collect()
+    }
+}
+
+/// The digest of all live tokens that one address stands for, in id order; none is a digest too.
+pub fn tokens_digest(tokens: &[&LiveToken], key: &DigestKey) -> Digest {
+    let bindings: Vec<_> = tokens.iter().map(|t| t.binding()).collect();
+    key.digest("tokens", &bytes(&bindings))
+}
+
+impl LiveToken {
+    fn binding(&self) -> TokenBinding<'_> {
+        let Self {
+            id,
+            owner,
+            kind,
+            access_id,
+            note,
+            status,
+            created_on,
+            created_by,
+            // informs, does not bind
+            last_used_on: _,
+        } = self;
+        TokenBinding {
+            id: *id,
+            owner: *owner,
+            kind: *kind,
+            access_id: access_id.as_deref(),
+            note,
+            status: *status,
+            created_on: created_on.map(Timestamp::as_second),
+            created_by,
+        }
+    }
+}
+
+fn bytes(binding: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(binding).expect("a binding is strings and integers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_reads_back_its_name_nonce_and_predecessor() {
+        let text = note("ci deploy", "7f2c", Some(248));
+        assert_eq!(text, "ci deploy ;tf1 g=7f2c p=248");
+        assert_eq!(marker(&text), Some(("7f2c", Some(248))));
+        assert_eq!(marker(&note("x", "a", None)), Some(("a", None)));
+        assert_eq!(marker("x ;tf1 g=a p=no"), None);
+        assert_eq!(marker("plain"), None);
+    }
+}
