@@ -72,6 +72,9 @@ codes! {
     PLAN_USER_MISSING = "tokenform::plan::user_missing", Error,
         "The declared user does not exist; users are never created.",
         "Create the user, or correct the name.";
+    PLAN_NOTHING_TO_DISABLE = "tokenform::plan::nothing_to_disable", Error,
+        "A token is declared disabled, but does not exist.",
+        "Create it with `status: enabled` first, or declare it absent.";
     PLAN_OWNER_REFUSED = "tokenform::plan::owner_refused", Error,
         "The owner can't hold a usable token: suspended, stock administrator or `lmsupport`.",
         "Use an active API-only user with a custom role.";
@@ -105,6 +108,12 @@ codes! {
     IBM_UNKNOWN_AUTH_MODE = "tokenform::ibm::unknown_auth_mode", Error,
         "The live value of `external_api_auth` is neither ANY nor IAM_ONLY.",
         "Look at the instance in the console; tokenform does not plan over it.";
+    IBM_MODE_CONFLICT = "tokenform::ibm::mode_conflict", Error,
+        "The stored setting and the mode in force differ: a change is still spreading, or a permission is missing.",
+        "Wait a minute and plan again; if it stays, check that the identity may read API tokens.";
+    IBM_LOCKED_OUT = "tokenform::ibm::locked_out", Error,
+        "A wish about a token can't be met while the instance is IAM_ONLY.",
+        "Declare `external_api_auth: ANY`, or remove `rotate` and `deliver`.";
     SEAL_EDITED = "tokenform::seal::edited", Error,
         "The plan file's bytes do not match its seal.",
         "Make the plan again; an edited plan never runs.";

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod change;
 pub mod code;
+pub mod evidence;
 pub mod finding;
 pub mod history;
 pub mod observed;

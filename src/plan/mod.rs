@@ -1,3 +1,164 @@
-//! The plan: changes that a person reviews, and the graph of steps that carries them out.
+//! The planner: wish + observation + history → a plan. Pure and synchronous: no clock, network or
+//! randomness, so the same inputs give the same bytes.
 
+pub mod check;
 pub mod document;
+mod graph;
+pub mod rules;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use self::document::{FORMAT_VERSION, Plan, PlanFinding, Source, Summary};
+use crate::model::address::Address;
+use crate::model::code;
+use crate::model::evidence::{CallerEvidence, Evidence};
+use crate::model::finding::Finding;
+use crate::model::history::History;
+use crate::model::secret::{Digest, DigestKey};
+use crate::model::step::Expect;
+use crate::model::vocabulary::{Period, Target};
+use crate::provider::draft::{Context, Draft};
+use crate::provider::registry;
+use crate::provider::state::{Desired, Snapshot};
+
+/// How long a saved plan may be applied.
+pub const EXPIRES: Period = Period::hours(24);
+
+/// Everything a plan is made from.
+pub struct Inputs<'a> {
+    pub desired: &'a Desired,
+    pub snapshot: &'a Snapshot,
+    pub history: &'a History,
+    pub key: &'a DigestKey,
+    pub now: Timestamp,
+    pub expires: Period,
+    pub target: Target,
+    pub spec_path: PathBuf,
+    pub spec_digest: Digest,
+    /// Nobody reviews this plan: what needs a person's eye is left out and waits.
+    pub unattended: bool,
+}
+
+/// A plan, and what there is to say about it. An error among the findings means that the plan must
+/// not be used: it is whole only for the objects without one.
+pub struct Planned {
+    pub plan: Plan,
+    pub findings: Vec<Finding>,
+}
+
+/// Plans. Never fails: what can't be planned is a finding.
+pub fn plan(inputs: &Inputs<'_>) -> Planned {
+    let cx =
+        Context { history: inputs.history, key: inputs.key, now: inputs.now, unattended: inputs.unattended };
+    let drafts = registry::drafts(cx, inputs.desired, inputs.snapshot);
+    let mut plan = empty(inputs);
+    plan.evidence = evidence(inputs, &drafts);
+    let mut findings = Vec::new();
+    let mut live = BTreeSet::new();
+    let mut steps = Vec::new();
+    for draft in drafts {
+        findings.extend(draft.findings);
+        live.extend(draft.live);
+        plan.waiting.extend(draft.waiting);
+        for drafted in draft.changes {
+            plan.changes.push(drafted.change);
+            steps.extend(drafted.steps);
+        }
+    }
+    match graph::order(steps) {
+        Ok(steps) => plan.steps = steps,
+        Err(cycle) => findings.push(ring(&cycle)),
+    }
+    plan.live = live.into_iter().collect();
+    plan.live_digest = live_digest(&plan.live, inputs.key);
+    plan.summary = Summary::of(&plan.changes, &plan.steps);
+    plan.findings = findings.iter().map(PlanFinding::from).collect();
+    plan.invariants = check::judge(&plan);
+    Planned { plan, findings }
+}
+
+/// HMAC over the digests of every live object that the plan rests on.
+pub fn live_digest(live: &[Expect], key: &DigestKey) -> Digest {
+    let bytes = serde_json::to_vec(live).expect("addresses and digests are strings");
+    key.digest("live", &bytes)
+}
+
+fn empty(inputs: &Inputs<'_>) -> Plan {
+    Plan {
+        format_version: FORMAT_VERSION.to_owned(),
+        tokenform_version: env!("CARGO_PKG_VERSION").to_owned(),
+        created_at: inputs.now,
+        expires_at: inputs.expires.after(inputs.now),
+        target: inputs.target,
+        source: Source::Live,
+        complete: true,
+        spec_path: inputs.spec_path.clone(),
+        spec_digest: inputs.spec_digest.clone(),
+        live_digest: live_digest(&[], inputs.key),
+        key_id: inputs.key.id().to_owned(),
+        ledger_head: inputs.history.head.clone(),
+        limits: inputs.desired.limits,
+        summary: Summary::default(),
+        changes: Vec::new(),
+        steps: Vec::new(),
+        invariants: Vec::new(),
+        findings: Vec::new(),
+        waiting: Vec::new(),
+        live: Vec::new(),
+        evidence: Evidence::default(),
+    }
+}
+
+fn evidence(inputs: &Inputs<'_>, drafts: &[Draft]) -> Evidence {
+    let scope = registry::scope(inputs.desired);
+    Evidence {
+        visible_teams: drafts.iter().filter_map(|d| d.visible_teams.clone()).collect(),
+        callers: callers(inputs.snapshot),
+        enabled_counts: drafts.iter().flat_map(|d| d.enabled_counts.clone()).collect(),
+        scope,
+        protected: registry::protected(inputs.desired),
+        new_state: match inputs.history.head {
+            None => drafts.iter().flat_map(|d| d.unknown_age.clone()).collect(),
+            Some(_) => Vec::new(),
+        },
+    }
+}
+
+/// Ids of the tokens that connections use. A token that any connection of the spec authenticates
+/// with counts for every portal in whose lists it is seen.
+fn callers(snapshot: &Snapshot) -> Vec<CallerEvidence> {
+    let ids: BTreeSet<&str> = snapshot.callers.values().filter_map(|c| c.access_id.as_deref()).collect();
+    let mut callers = Vec::new();
+    for (connection, caller) in &snapshot.callers {
+        let users = snapshot.users.iter().filter(|(user, _)| connection.covers(user));
+        let tokens = users.filter_map(|(_, user)| user.present()).flat_map(|user| &user.tokens);
+        let used = tokens.filter(|t| t.access_id.as_deref().is_some_and(|id| ids.contains(id)));
+        let all: BTreeSet<u64> = used.map(|t| t.id).chain(caller.token_ids.iter().copied()).collect();
+        callers.push(CallerEvidence { connection: connection.clone(), token_ids: all.into_iter().collect() });
+    }
+    callers
+}
+
+fn ring(cycle: &graph::Cycle) -> Finding {
+    let names: Vec<_> = cycle.0.iter().map(|id| id.as_str()).collect();
+    Finding::new(code::PLAN_CHECK, format!("steps wait for each other in a ring: {}", names.join(", ")))
+}
+
+impl From<&Finding> for PlanFinding {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            code: finding.code.id().to_owned(),
+            severity: finding.code.severity().as_str().to_owned(),
+            address: finding.address.clone(),
+            message: finding.message.clone(),
+        }
+    }
+}
+
+/// Whether an address is among those that a person may name: it is declared, or lies below one.
+pub fn is_declared(desired: &Desired, address: &Address) -> bool {
+    registry::scope(desired).iter().any(|scope| scope.covers(address))
+}

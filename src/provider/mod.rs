@@ -8,7 +8,9 @@
 //!
 //! A provider may not order steps, retry, sleep, format, write files or decide severity.
 
+pub mod draft;
 pub mod ibm;
 pub mod logicmonitor;
+pub mod registry;
 pub mod state;
 pub mod steps;

@@ -1,5 +1,6 @@
 //! IBM Cloud Monitoring and Workload Protection: team tokens and `external_api_auth`.
 
+pub mod draft;
 pub mod state;
 
 /// The vendor part of addresses.

@@ -25,6 +25,20 @@ pub struct Connection {
     pub instances: BTreeMap<Address, Instance>,
 }
 
+impl Connection {
+    /// The origin of the resource controller (contract ibm 2.1).
+    pub fn resource_controller(&self) -> String {
+        let own = self.endpoints.resource_controller.clone();
+        own.unwrap_or_else(|| "https://resource-controller.cloud.ibm.com".into())
+    }
+}
+
+impl TokenReset {
+    pub fn is_guided(&self) -> bool {
+        matches!(self, Self::Guided { .. })
+    }
+}
+
 /// How a connection proves who it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

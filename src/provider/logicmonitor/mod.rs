@@ -1,5 +1,6 @@
 //! LogicMonitor: LMv1 API tokens and bearer tokens of users.
 
+pub mod draft;
 pub mod state;
 
 /// The vendor part of addresses.

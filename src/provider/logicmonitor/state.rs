@@ -210,6 +210,12 @@ impl LiveUser {
         key.digest("user", &bytes(&binding))
     }
 
+    /// What an address stands for: every token of the kind and name, and a pinned one of another name.
+    pub fn bound(&self, kind: TokenKind, name: &str, pin: Option<u64>) -> Vec<&LiveToken> {
+        let hit = |t: &&LiveToken| t.kind == kind && (t.name() == name || Some(t.id) == pin);
+        self.tokens.iter().filter(hit).collect()
+    }
+
     /// All live tokens of one kind and name, in id order.
     pub fn named(&self, kind: TokenKind, name: &str) -> Vec<&LiveToken> {
         let hit = |t: &&LiveToken| t.kind == kind && t.name() == name;

@@ -1,0 +1,59 @@
+//! Facts that the checker judges a plan by: written by the providers' drafts, covered by the seal.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::address::Address;
+use super::step::StepId;
+
+/// Facts that the checker judges by; the seal covers them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Evidence {
+    /// Every visible team of each instance that is locked or unlocked.
+    pub visible_teams: Vec<VisibleTeams>,
+    /// Ids of live tokens that connections of the spec authenticate with.
+    pub callers: Vec<CallerEvidence>,
+    /// For each managed token name that a step touches: its live tokens that are enabled.
+    pub enabled_counts: Vec<EnabledCount>,
+    /// Addresses of declared objects: no step leaves them.
+    pub scope: Vec<Address>,
+    /// Addresses under `protect: true`.
+    pub protected: Vec<Address>,
+    /// Changes that are due only because an age is unknown in a state without a ledger: they need
+    /// a reviewed plan, a typed `yes`, or `--new-state`.
+    pub new_state: Vec<StepId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VisibleTeams {
+    pub instance: Address,
+    pub teams: Vec<VisibleTeam>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VisibleTeam {
+    pub address: Address,
+    pub id: u64,
+    /// `other_teams: ignore` leaves it alone: not covered by the lock.
+    pub ignored: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallerEvidence {
+    pub connection: Address,
+    pub token_ids: Vec<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnabledCount {
+    pub address: Address,
+    /// Ids of its live tokens that are enabled.
+    pub enabled: Vec<u64>,
+    /// The spec asks for `absent` or `disabled`, so it may come to zero.
+    pub may_be_zero: bool,
+}

@@ -1,0 +1,109 @@
+//! The table of ordering rules (PRODUCT section 3): which step comes before which, and why.
+
+use crate::model::address::Address;
+use crate::model::step::{Rule, Shape, Step};
+use crate::model::verb::Verb;
+
+/// One ordering rule. An edge stands between every two steps that it matches within its scope.
+pub struct Row {
+    pub rule: Rule,
+    pub form: &'static str,
+    pub scope: Scope,
+    pub why: &'static str,
+    before: fn(&Step) -> bool,
+    after: fn(&Step) -> bool,
+}
+
+/// Which steps a rule compares with each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Instance,
+    Object,
+    Connection,
+}
+
+impl Scope {
+    /// Steps with equal keys are compared.
+    pub fn key(self, step: &Step) -> Address {
+        match self {
+            Self::Instance => step.address.lane(),
+            Self::Object => step.address.clone(),
+            Self::Connection => step.address.of_connection(),
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Instance => "instance",
+            Self::Object => "object",
+            Self::Connection => "connection",
+        }
+    }
+}
+
+/// Rows in the order in which they name an edge: a pair that two rules ask for has the first's name.
+pub const TABLE: &[Row] = &[
+    Row {
+        rule: Rule::ResetBeforeLock,
+        form: "reset → lock",
+        scope: Scope::Instance,
+        why: "a locked instance refuses to read a token, so a reset could be neither made nor verified",
+        before: |step| step.verb == Verb::Reset,
+        after: |step| step.verb == Verb::Lock,
+    },
+    Row {
+        rule: Rule::LockLast,
+        form: "everything else of the instance → lock",
+        scope: Scope::Instance,
+        why: "nothing that needs an API token works after the lock",
+        before: |step| step.verb != Verb::Lock,
+        after: |step| step.verb == Verb::Lock,
+    },
+    Row {
+        rule: Rule::UnlockBeforeReset,
+        form: "unlock → reset",
+        scope: Scope::Instance,
+        why: "a locked instance refuses to read a token",
+        before: |step| step.verb == Verb::Unlock,
+        after: |step| step.verb == Verb::Reset,
+    },
+    Row {
+        rule: Rule::IssueBeforeRetire,
+        form: "issue with its delivery → disable or delete of the predecessor",
+        scope: Scope::Object,
+        why: "consumers must have the new value before the old one stops",
+        before: |step| step.verb == Verb::Issue,
+        after: |step| matches!(step.verb, Verb::Disable | Verb::Delete),
+    },
+    Row {
+        rule: Rule::DisableBeforeDelete,
+        form: "disable → delete",
+        scope: Scope::Object,
+        why: "a disabled token can be enabled again, a deleted one can't be had back",
+        before: |step| step.verb == Verb::Disable,
+        after: |step| step.verb == Verb::Delete,
+    },
+    Row {
+        rule: Rule::CallerLast,
+        form: "everything else of the connection → rotation of the credential in use",
+        scope: Scope::Connection,
+        why: "a run that stops halfway must still be able to authenticate",
+        before: |step| !rotates_caller(step),
+        after: rotates_caller,
+    },
+];
+
+impl Row {
+    pub fn is_before(&self, step: &Step) -> bool {
+        (self.before)(step)
+    }
+
+    pub fn is_after(&self, step: &Step) -> bool {
+        (self.after)(step)
+    }
+}
+
+/// Whether a step replaces the credential that its own connection uses.
+fn rotates_caller(step: &Step) -> bool {
+    step.shape == Some(Shape::Overlap) && step.params.get("caller").is_some_and(|v| v == "true")
+}

@@ -1,0 +1,478 @@
+//! Pure: what an instance and its teams should be + what they are → changes and steps.
+
+use std::collections::BTreeMap;
+
+use super::TEAM;
+use super::state::{
+    AuthMode, Connection, HeaderProof, Instance, LiveInstance, LiveTeam, OtherTeams, Probe, Service, Team,
+    TokenReset,
+};
+use crate::model::address::Address;
+use crate::model::change::Action;
+use crate::model::code;
+use crate::model::evidence::{VisibleTeam, VisibleTeams};
+use crate::model::finding::Finding;
+use crate::model::step::{Call, Delivery, Expect, Recovery, Shape, Step, StepId};
+use crate::model::verb::Verb;
+use crate::provider::draft::{Context, Draft, change, due, field, host};
+
+/// One instance's wish and observation.
+#[derive(Clone, Copy)]
+struct Scene<'a> {
+    cx: Context<'a>,
+    address: &'a Address,
+    connection: &'a Connection,
+    want: &'a Instance,
+    live: &'a LiveInstance,
+}
+
+/// What a declared instance amounts to.
+pub fn instance(
+    cx: Context<'_>,
+    address: &Address,
+    connection: &Connection,
+    want: &Instance,
+    live: &LiveInstance,
+) -> Draft {
+    let scene = Scene { cx, address, connection, want, live };
+    let mut draft = Draft::default();
+    match mode(address, live) {
+        Ok(mode) => scene.compare(mode, &mut draft),
+        Err(finding) => draft.findings.push(finding),
+    }
+    if !draft.changes.is_empty() {
+        scene.preconditions(&mut draft);
+        draft.live.push(scene.expect_instance());
+    }
+    draft
+}
+
+/// The auth mode in force. The probe decides; the stored setting alone may be an older or a newer
+/// request (contract ibm 2.5).
+fn mode(address: &Address, live: &LiveInstance) -> Result<AuthMode, Finding> {
+    let stored = match live.setting.as_deref() {
+        None => None,
+        Some("ANY") => Some(AuthMode::Any),
+        Some("IAM_ONLY") => Some(AuthMode::IamOnly),
+        Some(other) => {
+            let message = format!("external_api_auth is `{other}`, which is neither ANY nor IAM_ONLY");
+            return Err(Finding::new(code::IBM_UNKNOWN_AUTH_MODE, message).at(address));
+        }
+    };
+    let probed = match live.probed {
+        Probe::Any => Some(AuthMode::Any),
+        Probe::IamOnly => Some(AuthMode::IamOnly),
+        Probe::Unknown => None,
+    };
+    match (stored, probed) {
+        (Some(stored), Some(probed)) if stored != probed => Err(conflict(address, stored, probed)),
+        (_, Some(mode)) | (Some(mode), None) => Ok(mode),
+        (None, None) => {
+            let message = "external_api_auth is not in the parameters, and the token probe told nothing";
+            Err(Finding::new(code::PLAN_UNREADABLE, message).at(address))
+        }
+    }
+}
+
+fn conflict(address: &Address, stored: AuthMode, probed: AuthMode) -> Finding {
+    let message = format!(
+        "the instance's parameters say external_api_auth is {}, but a token read shows that {} is in force",
+        stored.as_str(),
+        probed.as_str()
+    );
+    Finding::new(code::IBM_MODE_CONFLICT, message).at(address)
+}
+
+impl<'a> Scene<'a> {
+    fn compare(self, mode: AuthMode, draft: &mut Draft) {
+        match (mode, self.want.external_api_auth) {
+            (AuthMode::Any, Some(AuthMode::IamOnly)) => self.lock(draft),
+            (AuthMode::IamOnly, Some(AuthMode::Any)) => self.unlock(draft),
+            (AuthMode::IamOnly, Some(AuthMode::IamOnly)) => self.locked_already(draft),
+            (AuthMode::IamOnly, None) => self.locked_out(draft),
+            (AuthMode::Any, Some(AuthMode::Any) | None) => self.declared_teams(draft),
+        }
+    }
+
+    /// `ANY → IAM_ONLY`: every visible team's token is reset and dropped, then the lock.
+    fn lock(self, draft: &mut Draft) {
+        let mut teams = Vec::new();
+        for team in &self.live.teams {
+            let listed = self.declared(team).is_some();
+            let ignored = !listed && self.want.other_teams == OtherTeams::Ignore;
+            teams.push(VisibleTeam { address: self.team_address(team), id: team.id, ignored });
+            match (listed, self.want.other_teams) {
+                (true, _) | (false, OtherTeams::Reset) => self.invalidate(team, listed, draft),
+                (false, OtherTeams::Ignore) => draft.findings.push(self.not_covered(team)),
+                (false, OtherTeams::Refuse) => draft.findings.push(self.unlisted(team)),
+            }
+        }
+        self.switch(Verb::Lock, AuthMode::IamOnly, &teams, draft);
+        draft.visible_teams = Some(VisibleTeams { instance: self.address.clone(), teams });
+    }
+
+    /// `IAM_ONLY → ANY`: earlier tokens may work again, so each visible team is reset right after.
+    fn unlock(self, draft: &mut Draft) {
+        let visible =
+            |team: &LiveTeam| VisibleTeam { address: self.team_address(team), id: team.id, ignored: false };
+        let teams: Vec<_> = self.live.teams.iter().map(visible).collect();
+        self.switch(Verb::Unlock, AuthMode::Any, &teams, draft);
+        for team in &self.live.teams {
+            match self.declared(team) {
+                Some(want) if !want.deliver.is_empty() => {
+                    let reason = "earlier tokens may work again after the unlock";
+                    self.rotate(team, want, reason.into(), draft);
+                }
+                listed => self.invalidate(team, listed.is_some(), draft),
+            }
+        }
+        draft.visible_teams = Some(VisibleTeams { instance: self.address.clone(), teams });
+    }
+
+    fn locked_already(self, draft: &mut Draft) {
+        let unknown = |team: &&LiveTeam| !self.cx.history.objects.contains_key(&self.team_address(team));
+        let teams: Vec<_> = self.live.teams.iter().filter(unknown).map(|t| t.name.as_str()).collect();
+        if !teams.is_empty() {
+            let message = format!(
+                "locked already; the ledger does not say whether earlier tokens were reset in {}",
+                teams.join(", ")
+            );
+            draft.findings.push(Finding::new(code::PLAN_TOKEN_HISTORY_UNKNOWN, message).at(self.address));
+        }
+    }
+
+    /// The mode is not managed and forbids reading tokens: wishes about tokens can't be met.
+    fn locked_out(self, draft: &mut Draft) {
+        for (address, team) in &self.want.teams {
+            if team.rotate.is_some() || !team.deliver.is_empty() {
+                let message = "the instance is IAM_ONLY, so the team's token can neither be read nor used";
+                draft.findings.push(Finding::new(code::IBM_LOCKED_OUT, message).at(address));
+            }
+        }
+    }
+
+    fn declared_teams(self, draft: &mut Draft) {
+        for team in &self.live.teams {
+            if let Some(want) = self.declared(team) {
+                self.token(team, want, draft);
+            }
+        }
+    }
+
+    /// A token of an instance that stays `ANY`: rotated when due, else brought where it is missing.
+    fn token(self, team: &LiveTeam, want: &Team, draft: &mut Draft) {
+        let address = self.team_address(team);
+        let past = self.cx.past(&address);
+        let ours = past.fingerprint.is_some() && past.fingerprint == team.fingerprint;
+        let issued_at = past.issued_at.filter(|_| ours);
+        let due = want.rotate.as_ref().and_then(|rotate| due(rotate, issued_at, self.cx.now));
+        match due {
+            Some(due) => {
+                let id = self.rotate(team, want, due.reason, draft);
+                draft.unknown_age.extend(id.filter(|_| due.only_unknown_age));
+            }
+            None => self.deliver(team, want, &past.delivered, draft),
+        }
+    }
+
+    /// A `single-slot` rotation.
+    fn rotate(self, team: &LiveTeam, want: &Team, reason: String, draft: &mut Draft) -> Option<StepId> {
+        let address = self.team_address(team);
+        if want.deliver.is_empty() {
+            let message = "the token is due for rotation, but has no `deliver`: the new value would be lost";
+            draft.findings.push(Finding::new(code::PLAN_NO_DESTINATION, message).at(&address));
+            return None;
+        }
+        let mut change = change(&address, "team_token", Action::Rotate, reason);
+        change.fields.push(self.token_field(team));
+        change.notes.push(self.whose(team, Some(want)));
+        change.notes.push(format!(
+            "outage from the reset until delivery to {}: the old value dies at once",
+            slots(&want.deliver)
+        ));
+        let step = self.reset_step(team, Some(want), Shape::SingleSlot, want.deliver.clone(), draft);
+        let id = step.id.clone();
+        draft.push(change, vec![step]);
+        Some(id)
+    }
+
+    /// An `invalidate` reset: the new value is dropped.
+    fn invalidate(self, team: &LiveTeam, listed: bool, draft: &mut Draft) {
+        let address = self.team_address(team);
+        let reason = match (self.want.external_api_auth, listed) {
+            (Some(AuthMode::IamOnly), true) => "reset before the instance is locked",
+            (Some(AuthMode::IamOnly), false) => {
+                "visible team, not listed: reset before the instance is locked"
+            }
+            _ => "earlier tokens may work again after the unlock",
+        };
+        let want = self.declared(team);
+        let mut change = change(&address, "team_token", Action::Invalidate, reason);
+        change.fields.push(self.token_field(team));
+        change.notes.push(self.whose(team, want));
+        let step = self.reset_step(team, want, Shape::Invalidate, Vec::new(), draft);
+        draft.push(change, vec![step]);
+    }
+
+    /// Brings the key as it is to destinations that don't have it; no reset.
+    fn deliver(
+        self,
+        team: &LiveTeam,
+        want: &Team,
+        delivered: &BTreeMap<String, crate::model::secret::Fingerprint>,
+        draft: &mut Draft,
+    ) {
+        let lacks = |d: &&Delivery| {
+            team.fingerprint.is_some() && delivered.get(&d.slot()) != team.fingerprint.as_ref()
+        };
+        let missing: Vec<Delivery> = want.deliver.iter().filter(lacks).cloned().collect();
+        if missing.is_empty() {
+            return;
+        }
+        let address = self.team_address(team);
+        let never = missing.iter().all(|d| !delivered.contains_key(&d.slot()));
+        let reason = match never {
+            true => format!("never delivered to {}", slots(&missing)),
+            false => format!("{} does not hold the present value", slots(&missing)),
+        };
+        let mut change = change(&address, "team_token", Action::Deliver, reason);
+        change.notes.push(self.whose(team, Some(want)));
+        let step = self.deliver_step(team, want, missing, draft);
+        draft.push(change, vec![step]);
+    }
+
+    fn switch(self, verb: Verb, to: AuthMode, teams: &[VisibleTeam], draft: &mut Draft) {
+        let (action, reason) = match verb {
+            Verb::Lock => (Action::Lock, "the spec wants IAM tokens alone"),
+            _ => (Action::Unlock, "the spec wants API tokens accepted"),
+        };
+        let mut change = change(self.address, self.want.service.as_str(), action, reason);
+        let before = match to {
+            AuthMode::IamOnly => AuthMode::Any,
+            AuthMode::Any => AuthMode::IamOnly,
+        };
+        change.fields.push(field("external_api_auth", Some(before.as_str()), Some(to.as_str())));
+        if let Some(parameters) = &self.live.parameters {
+            change.notes.push(format!("sent whole, other settings unchanged: {parameters}"));
+        }
+        match verb {
+            Verb::Lock => change.notes.push(
+                "everything that authenticates with an API token stops: Prometheus remote write, PromQL over HTTP, scripts"
+                    .into(),
+            ),
+            _ => change.notes.push("earlier tokens may work again until the resets that follow are done".into()),
+        }
+        let step = self.switch_step(verb, to, teams);
+        draft.push(change, vec![step]);
+    }
+
+    fn switch_step(self, verb: Verb, to: AuthMode, teams: &[VisibleTeam]) -> Step {
+        let mut params = self.params();
+        params.insert("setting".into(), to.as_str().into());
+        let ignored: Vec<_> = teams.iter().filter(|t| t.ignored).map(|t| t.id.to_string()).collect();
+        params.insert("ignored_teams".into(), ignored.join(","));
+        Step {
+            id: StepId::new(verb, self.address, 1),
+            address: self.address.clone(),
+            verb,
+            shape: None,
+            call: Call {
+                method: "PATCH".into(),
+                host: host(&self.connection.resource_controller()),
+                path: format!("/v2/resource_instances/{}", self.live.guid),
+            },
+            needs: Vec::new(),
+            irreversible: verb.properties().irreversible,
+            destinations: Vec::new(),
+            params,
+            expects: vec![self.expect_instance()],
+            guards: Vec::new(),
+            recovery: Recovery::ReadBack,
+        }
+    }
+
+    fn reset_step(
+        self,
+        team: &LiveTeam,
+        want: Option<&Team>,
+        shape: Shape,
+        destinations: Vec<Delivery>,
+        draft: &mut Draft,
+    ) -> Step {
+        let address = self.team_address(team);
+        if self.connection.token_reset.is_guided() && self.live.service_id {
+            let message = format!(
+                "a guided reset needs a person logged in as {}, which is a service ID",
+                self.live.identity
+            );
+            draft.findings.push(Finding::new(code::PLAN_GUIDED_SERVICE_ID, message).at(&address));
+        }
+        let expects = self.expect_team(team);
+        draft.live.extend(expects.clone());
+        Step {
+            id: StepId::new(Verb::Reset, &address, 1),
+            call: self.reset_call(team, want),
+            address,
+            verb: Verb::Reset,
+            shape: Some(shape),
+            needs: Vec::new(),
+            irreversible: true,
+            destinations,
+            params: self.team_params(team, want),
+            expects: expects.into_iter().collect(),
+            guards: Vec::new(),
+            recovery: Recovery::ReadBack,
+        }
+    }
+
+    fn reset_call(self, team: &LiveTeam, want: Option<&Team>) -> Call {
+        match &self.connection.token_reset {
+            TokenReset::Guided { .. } => Call {
+                method: "GUIDED".into(),
+                host: "cloud.ibm.com".into(),
+                path: format!("Settings > User Profile > API: Reset Token, in team \"{}\"", team.name),
+            },
+            TokenReset::Call { method, path, .. } => Call {
+                method: method.clone(),
+                host: host(&self.live.origin),
+                path: path
+                    .replace("{team_id}", &team.id.to_string())
+                    .replace("{username}", self.identity(want)),
+            },
+        }
+    }
+
+    fn deliver_step(self, team: &LiveTeam, want: &Team, to: Vec<Delivery>, draft: &mut Draft) -> Step {
+        let address = self.team_address(team);
+        let expects = self.expect_team(team);
+        draft.live.extend(expects.clone());
+        Step {
+            id: StepId::new(Verb::Deliver, &address, 1),
+            address,
+            verb: Verb::Deliver,
+            shape: None,
+            call: Call { method: "GET".into(), host: host(&self.live.origin), path: "/api/token".into() },
+            needs: Vec::new(),
+            irreversible: false,
+            destinations: to,
+            params: self.team_params(team, Some(want)),
+            expects: expects.into_iter().collect(),
+            guards: Vec::new(),
+            recovery: Recovery::Repeat,
+        }
+    }
+
+    fn params(self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            ("guid".into(), self.live.guid.clone()),
+            ("origin".into(), self.live.origin.clone()),
+            ("identity".into(), self.live.identity.clone()),
+        ])
+    }
+
+    fn team_params(self, team: &LiveTeam, want: Option<&Team>) -> BTreeMap<String, String> {
+        let mut params = self.params();
+        params.insert("team_id".into(), team.id.to_string());
+        params.insert("team_name".into(), team.name.clone());
+        params.insert("owner".into(), want.and_then(|w| w.owner.clone()).unwrap_or_default());
+        params
+    }
+
+    fn expect_instance(self) -> Expect {
+        Expect { address: self.address.clone(), digest: self.live.digest(self.cx.key) }
+    }
+
+    /// A key that could not be read (the instance is locked) binds nothing.
+    fn expect_team(self, team: &LiveTeam) -> Option<Expect> {
+        let digest = team.digest(&self.live.guid, self.cx.key);
+        team.fingerprint.is_some().then(|| Expect { address: self.team_address(team), digest })
+    }
+
+    /// What must hold before anything of the instance is changed.
+    fn preconditions(self, draft: &mut Draft) {
+        let live = self.live;
+        let resets = draft.changes.iter().flat_map(|c| &c.steps).any(|s| s.verb == Verb::Reset);
+        let switches = draft.changes.iter().flat_map(|c| &c.steps).any(|s| s.address == *self.address);
+        if let HeaderProof::Unproven(why) = &live.header
+            && resets
+        {
+            draft.findings.push(Finding::new(code::IBM_TEAM_HEADER_UNPROVEN, why.clone()).at(self.address));
+        }
+        if switches && let Some(why) = unwritable(live) {
+            draft.findings.push(Finding::new(code::PLAN_NOT_WRITABLE, why).at(self.address));
+        }
+        if switches && self.want.service == Service::WorkloadProtection && !self.want.accept_unverified {
+            let message = "nothing documents that Workload Protection takes external_api_auth";
+            draft.findings.push(Finding::new(code::IBM_ACCEPT_UNVERIFIED, message).at(self.address));
+        }
+    }
+
+    /// The declared team that a visible one is: by pin, else by name.
+    fn declared(self, team: &LiveTeam) -> Option<&'a Team> {
+        let hit = |(address, want): &(&Address, &Team)| match want.id {
+            Some(id) => id == team.id,
+            None => address.name() == team.name,
+        };
+        self.want.teams.iter().find(hit).map(|(_, want)| want)
+    }
+
+    /// A declared team keeps its declared name; another one has its live name.
+    fn team_address(self, team: &LiveTeam) -> Address {
+        let pinned = self.want.teams.iter().find(|(_, want)| want.id == Some(team.id));
+        match pinned {
+            Some((address, _)) => address.clone(),
+            None => self.address.item(TEAM, &team.name),
+        }
+    }
+
+    fn identity(self, want: Option<&'a Team>) -> &'a str {
+        want.and_then(|w| w.owner.as_deref()).unwrap_or(&self.live.identity)
+    }
+
+    fn whose(self, team: &LiveTeam, want: Option<&Team>) -> String {
+        let identity = want.and_then(|w| w.owner.as_deref()).unwrap_or(&self.live.identity);
+        let others = team.user_count.map_or(String::new(), |n| match n.saturating_sub(1) {
+            0 => String::new(),
+            n => format!("; {n} other members may hold tokens of their own"),
+        });
+        format!("token of {identity} in {}{others}", team.name)
+    }
+
+    fn token_field(self, team: &LiveTeam) -> crate::model::change::Field {
+        let before = match &team.fingerprint {
+            Some(fingerprint) => format!("(fingerprint {})", fingerprint.short()),
+            None => "(can't be read while IAM_ONLY)".into(),
+        };
+        field("token", Some(&before), Some("(known after apply)"))
+    }
+
+    fn not_covered(self, team: &LiveTeam) -> Finding {
+        let message = format!("NOT covered: the token in {} (id {}) is not reset", team.name, team.id);
+        Finding::new(code::PLAN_NOT_COVERED, message).at(&self.team_address(team))
+    }
+
+    fn unlisted(self, team: &LiveTeam) -> Finding {
+        let message = format!("team {} (id {}) is visible but not listed", team.name, team.id);
+        Finding::new(code::PLAN_OTHER_TEAMS, message).at(&self.team_address(team))
+    }
+}
+
+/// Why the vendor would refuse to change the instance (contract ibm 2.4, 2.7, 2.9).
+fn unwritable(live: &LiveInstance) -> Option<String> {
+    if live.state != "active" {
+        return Some(format!("the instance's state is `{}`, not `active`", live.state));
+    }
+    if live.locked {
+        return Some(
+            "the instance is locked against updates (`ibmcloud resource service-instance-unlock`)".into(),
+        );
+    }
+    if live.busy {
+        return Some("another operation on the instance is in progress".into());
+    }
+    live.controlled_by.as_ref().map(|crn| format!("the instance is controlled by {crn}"))
+}
+
+fn slots(deliveries: &[Delivery]) -> String {
+    deliveries.iter().map(Delivery::slot).collect::<Vec<_>>().join(", ")
+}

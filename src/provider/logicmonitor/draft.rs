@@ -1,0 +1,389 @@
+//! Pure: what a user's tokens should be + what they are → changes and steps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::state::{Connection, LiveToken, LiveUser, Token, TokenKind, User, marker, note, tokens_digest};
+use crate::model::address::Address;
+use crate::model::change::{Action, Change};
+use crate::model::code;
+use crate::model::evidence::EnabledCount;
+use crate::model::finding::Finding;
+use crate::model::step::{Call, Expect, Recovery, Shape, Step, StepId};
+use crate::model::verb::Verb;
+use crate::model::vocabulary::TokenStatus;
+use crate::provider::draft::{Context, Draft, change, due, field, host, next_due};
+use crate::provider::state::{Caller, Rotate};
+
+/// The prefix of the API (contract logicmonitor 1).
+pub const BASE: &str = "/santaba/rest";
+
+/// One token's wish and everything live that has its name.
+#[derive(Clone, Copy)]
+struct Scene<'a> {
+    cx: Context<'a>,
+    connection: &'a Connection,
+    user: &'a LiveUser,
+    caller: &'a Caller,
+    address: &'a Address,
+    want: &'a Token,
+}
+
+/// The live tokens of one name, told apart.
+struct Lineage<'a> {
+    /// The one in use.
+    current: Option<&'a LiveToken>,
+    /// Those that it replaced and that are still there, newest first.
+    predecessors: Vec<&'a LiveToken>,
+}
+
+/// What a declared user amounts to.
+pub fn user(
+    cx: Context<'_>,
+    address: &Address,
+    connection: &Connection,
+    want: &User,
+    live: &LiveUser,
+    caller: &Caller,
+) -> Draft {
+    let mut draft = Draft::default();
+    for (token, want) in &want.tokens {
+        let scene = Scene { cx, connection, user: live, caller, address: token, want };
+        match scene.lineage() {
+            Ok(lineage) => scene.compare(&lineage, &mut draft),
+            Err(finding) => draft.findings.push(finding),
+        }
+    }
+    if !draft.changes.is_empty() {
+        draft.live.push(Expect { address: address.clone(), digest: live.digest(cx.key) });
+    }
+    draft
+}
+
+impl<'a> Scene<'a> {
+    fn name(self) -> &'a str {
+        self.address.name()
+    }
+
+    fn named(self) -> Vec<&'a LiveToken> {
+        self.user.named(self.want.kind, self.name())
+    }
+
+    /// Tells the token in use from its predecessors. A token is a predecessor only if a live
+    /// token's marker names it and we created that one, or the ledger says so: never by name or age.
+    fn lineage(self) -> Result<Lineage<'a>, Finding> {
+        let named = self.named();
+        let replaced = self.replaced(&named);
+        let (mut predecessors, heads): (Vec<&LiveToken>, Vec<&LiveToken>) =
+            named.iter().copied().partition(|t| replaced.contains(&t.id));
+        predecessors.sort_by_key(|t| std::cmp::Reverse(t.id));
+        let current = match (self.want.id, heads.as_slice()) {
+            (Some(id), _) => Some(self.pinned(id)?),
+            (None, []) => None,
+            (None, [one]) => Some(*one),
+            (None, several) => return Err(self.ambiguous(several)),
+        };
+        predecessors.retain(|t| Some(t.id) != current.map(|c| c.id));
+        Ok(Lineage { current, predecessors })
+    }
+
+    /// Ids that a marker of ours, or the ledger, names as replaced.
+    fn replaced(self, named: &[&LiveToken]) -> BTreeSet<u64> {
+        let ours = |t: &&&LiveToken| self.user.caller.as_ref() == Some(&t.created_by);
+        let linked = named.iter().filter(ours).filter_map(|t| marker(&t.note)?.1);
+        let past = self.cx.past(self.address);
+        let known = past.predecessor.filter(|_| named.iter().any(|t| Some(t.id) == past.remote_id));
+        linked.chain(known).collect()
+    }
+
+    fn pinned(self, id: u64) -> Result<&'a LiveToken, Finding> {
+        let hit = self.user.tokens.iter().find(|t| t.id == id && t.kind == self.want.kind);
+        hit.ok_or_else(|| {
+            let message =
+                format!("{} has no {} with the pinned id {id}", self.user.username, self.kind_words());
+            Finding::new(code::PLAN_NAME_NOT_FOUND, message).at(self.address)
+        })
+    }
+
+    fn ambiguous(self, several: &[&LiveToken]) -> Finding {
+        let list: Vec<_> = several
+            .iter()
+            .map(|t| format!("id {} ({}, note \"{}\")", t.id, t.status_word(), t.note))
+            .collect();
+        let message = format!("{} live tokens have this name: {}", several.len(), list.join(", "));
+        Finding::new(code::PLAN_AMBIGUOUS, message).at(self.address)
+    }
+
+    fn compare(self, lineage: &Lineage<'a>, draft: &mut Draft) {
+        let before = draft.changes.len();
+        match (lineage.current, self.want.status) {
+            (None, Some(TokenStatus::Absent)) => {}
+            (None, Some(TokenStatus::Disabled)) => {
+                let message = "there is no such token, and a disabled one is not created";
+                draft.findings.push(Finding::new(code::PLAN_NOTHING_TO_DISABLE, message).at(self.address));
+            }
+            (None, Some(TokenStatus::Enabled) | None) => self.create(draft),
+            (Some(_), Some(TokenStatus::Absent)) => self.delete(lineage, draft),
+            (Some(current), _) => self.keep(current, lineage, draft),
+        }
+        if draft.changes.len() > before {
+            self.rely(draft);
+        }
+    }
+
+    fn create(self, draft: &mut Draft) {
+        let mut change = change(self.address, self.want.kind.as_str(), Action::Create, "does not exist");
+        change.fields.push(field("note", None, Some(&note(self.name(), "(nonce)", None))));
+        change.fields.push(field("status", None, Some("enabled")));
+        self.issue(change, None, draft);
+    }
+
+    /// A token that exists and stays: its age, its status, its destinations.
+    fn keep(self, current: &'a LiveToken, lineage: &Lineage<'a>, draft: &mut Draft) {
+        if self.rotate_if_due(current, lineage, draft) {
+            return;
+        }
+        match (self.want.status, current.enabled()) {
+            (Some(TokenStatus::Enabled), false) => self.enable(current, draft),
+            (Some(TokenStatus::Disabled), true) => self.disable(current, draft),
+            _ => {}
+        }
+        self.wait_for_destinations(current, draft);
+        self.wait_for_retirement(current, lineage, draft);
+    }
+
+    /// `overlap`: a new token beside the old one. Says whether one is drafted.
+    fn rotate_if_due(self, current: &'a LiveToken, lineage: &Lineage<'a>, draft: &mut Draft) -> bool {
+        let Some(rotate) = &self.want.rotate else { return false };
+        let Some(due) = due(rotate, current.created_on, self.cx.now) else { return false };
+        let wanted = self.want.status == Some(TokenStatus::Enabled) || current.enabled();
+        if !wanted || self.want.status == Some(TokenStatus::Disabled) {
+            draft.wait(self.address, format!("due for rotation ({}), but disabled", due.reason), None);
+            return false;
+        }
+        if !lineage.predecessors.is_empty() && !due.incident {
+            let what = format!("due for rotation ({}), when its predecessor is retired", due.reason);
+            draft.wait(self.address, what, None);
+            return false;
+        }
+        let mut change = change(self.address, self.want.kind.as_str(), Action::Rotate, due.reason);
+        let old = format!("id {} ({})", current.id, current.status_word());
+        change.fields.push(field("token", Some(&old), Some("(known after apply)")));
+        change.notes.push(used(current, self.cx.now));
+        change.notes.push(format!(
+            "id {} keeps working until it is retired: disabled {} later and unused for {}, deleted {} after that",
+            current.id, rotate.overlap, rotate.idle, rotate.soak
+        ));
+        self.issue(change, Some(current), draft)
+    }
+
+    /// Drafts an issue. Refused without a destination, or for an owner whose tokens can't work.
+    fn issue(self, mut change: Change, replaces: Option<&LiveToken>, draft: &mut Draft) -> bool {
+        if self.want.deliver.is_empty() {
+            let message = "the new token has no `deliver`: its secret is shown once and would be lost";
+            draft.findings.push(Finding::new(code::PLAN_NO_DESTINATION, message).at(self.address));
+        }
+        if let Some(why) = self.owner_refused() {
+            draft.findings.push(Finding::new(code::PLAN_OWNER_REFUSED, why).at(self.address));
+        }
+        if self.user.has_email {
+            change.notes.push(format!("LogicMonitor mails {} about the new token", self.user.username));
+        }
+        let step = self.issue_step(replaces);
+        draft.push(change, vec![step]);
+        true
+    }
+
+    /// Who may not own tokens (contract logicmonitor 5.4), or whose tokens are dead (section 6).
+    fn owner_refused(self) -> Option<String> {
+        let user = self.user;
+        if user.status != "active" {
+            return Some(format!("{} is {}: a new token would not work", user.username, user.status));
+        }
+        if user.username == "lmsupport" || user.roles.iter().any(|r| r == "administrator") {
+            return Some(format!(
+                "{} has the stock administrator role, which may not hold tokens",
+                user.username
+            ));
+        }
+        None
+    }
+
+    fn enable(self, current: &LiveToken, draft: &mut Draft) {
+        let outside = self.cx.past(self.address).enabled == Some(true);
+        if outside {
+            let message =
+                "it was enabled, and was disabled outside: by the portal's inactivity rule or by a person";
+            draft.findings.push(Finding::new(code::PLAN_DISABLED_OUTSIDE, message).at(self.address));
+        }
+        if outside && self.cx.unattended {
+            draft.wait(self.address, "disabled outside; enabling it needs a reviewed plan", None);
+            return;
+        }
+        self.set_status(current, Verb::Enable, Action::Enable, "the spec wants it enabled", draft);
+    }
+
+    fn disable(self, current: &LiveToken, draft: &mut Draft) {
+        self.set_status(current, Verb::Disable, Action::Disable, "the spec wants it disabled", draft);
+    }
+
+    fn set_status(self, current: &LiveToken, verb: Verb, action: Action, reason: &str, draft: &mut Draft) {
+        let after = match verb {
+            Verb::Enable => "enabled",
+            _ => "disabled",
+        };
+        let mut change = change(self.address, self.want.kind.as_str(), action, reason);
+        change.fields.push(field("status", Some(&current.status_word()), Some(after)));
+        change.notes.push(used(current, self.cx.now));
+        let step = self.token_step(verb, current, 1);
+        draft.push(change, vec![step]);
+    }
+
+    /// `status: absent` takes the token in use and what it replaced.
+    fn delete(self, lineage: &Lineage<'a>, draft: &mut Draft) {
+        let mut change =
+            change(self.address, self.want.kind.as_str(), Action::Delete, "the spec wants it absent");
+        let mut steps = Vec::new();
+        for (token, n) in lineage.current.iter().chain(&lineage.predecessors).zip(1..) {
+            change.fields.push(field("id", Some(&token.id.to_string()), None));
+            change.notes.push(used(token, self.cx.now));
+            steps.push(self.token_step(Verb::Delete, token, n));
+        }
+        draft.push(change, steps);
+    }
+
+    /// A secret that is shown once can't be brought to a new destination.
+    fn wait_for_destinations(self, current: &LiveToken, draft: &mut Draft) {
+        let past = self.cx.past(self.address);
+        let ours = past.remote_id == Some(current.id);
+        let fed = |slot: &String| ours && past.delivered.get(slot) == past.fingerprint.as_ref();
+        for slot in self.want.deliver.iter().map(|d| d.slot()).filter(|slot| !fed(slot)) {
+            let until = next_due(self.want.rotate.as_ref(), current.created_on);
+            let when = match until {
+                Some(_) => "fed at the next rotation",
+                None => "no rotation declared: its secret can't be had again",
+            };
+            draft.wait(self.address, format!("{slot} does not have this token; {when}"), until);
+        }
+    }
+
+    fn wait_for_retirement(self, current: &LiveToken, lineage: &Lineage<'a>, draft: &mut Draft) {
+        for old in &lineage.predecessors {
+            let (what, until) = retirement(current, old, self.want.rotate.as_ref());
+            draft.wait(self.address, what, until);
+        }
+    }
+
+    /// Binds the plan to what it rests on, and tells the checker what is enabled now.
+    fn rely(self, draft: &mut Draft) {
+        let named = self.named();
+        draft.live.push(self.expect_tokens());
+        draft.enabled_counts.push(EnabledCount {
+            address: self.address.clone(),
+            enabled: named.iter().filter(|t| t.enabled()).map(|t| t.id).collect(),
+            may_be_zero: matches!(self.want.status, Some(TokenStatus::Absent | TokenStatus::Disabled)),
+        });
+    }
+
+    fn expect_tokens(self) -> Expect {
+        Expect { address: self.address.clone(), digest: tokens_digest(&self.bound(), self.cx.key) }
+    }
+
+    /// What the address stands for: every token of the name, and a pinned one of another name.
+    fn bound(self) -> Vec<&'a LiveToken> {
+        self.user.bound(self.want.kind, self.name(), self.want.id)
+    }
+
+    fn issue_step(self, replaces: Option<&LiveToken>) -> Step {
+        let query = match self.want.kind {
+            TokenKind::ApiToken => "",
+            TokenKind::BearerToken => "?type=bearer",
+        };
+        let path = format!("{BASE}/setting/admins/{}/apitokens{query}", self.user.id);
+        let mut params = self.params();
+        params.insert("predecessor".into(), replaces.map_or(0, |t| t.id).to_string());
+        let is_caller = replaces.is_some_and(|t| self.caller.token_ids.contains(&t.id));
+        params.insert("caller".into(), is_caller.to_string());
+        Step {
+            shape: replaces.map(|_| Shape::Overlap),
+            destinations: self.want.deliver.clone(),
+            recovery: Recovery::Marker,
+            ..self.step(Verb::Issue, 1, "POST", path, params)
+        }
+    }
+
+    fn token_step(self, verb: Verb, token: &LiveToken, ordinal: usize) -> Step {
+        let path = format!("{BASE}/setting/admins/{}/apitokens/{}", self.user.id, token.id);
+        let method = match verb {
+            Verb::Delete => "DELETE",
+            _ => "PATCH",
+        };
+        let mut params = self.params();
+        params.insert("token_id".into(), token.id.to_string());
+        params.insert("access_id".into(), token.access_id.clone().unwrap_or_default());
+        self.step(verb, ordinal, method, path, params)
+    }
+
+    fn step(
+        self,
+        verb: Verb,
+        ordinal: usize,
+        method: &str,
+        path: String,
+        params: BTreeMap<String, String>,
+    ) -> Step {
+        let owner = Expect { address: self.address.lane(), digest: self.user.digest(self.cx.key) };
+        Step {
+            id: StepId::new(verb, self.address, ordinal),
+            address: self.address.clone(),
+            verb,
+            shape: None,
+            call: Call { method: method.into(), host: host(&self.connection.origin()), path },
+            needs: Vec::new(),
+            irreversible: verb.properties().irreversible,
+            destinations: Vec::new(),
+            params,
+            expects: vec![owner, self.expect_tokens()],
+            guards: Vec::new(),
+            recovery: Recovery::Repeat,
+        }
+    }
+
+    fn params(self) -> BTreeMap<String, String> {
+        let pin = self.want.id.map_or(String::new(), |id| id.to_string());
+        BTreeMap::from([("user_id".into(), self.user.id.to_string()), ("pin".into(), pin)])
+    }
+
+    fn kind_words(self) -> &'static str {
+        match self.want.kind {
+            TokenKind::ApiToken => "API token",
+            TokenKind::BearerToken => "bearer token",
+        }
+    }
+}
+
+/// What a predecessor waits for, and until when (PRODUCT section 2, `overlap`).
+fn retirement(
+    current: &LiveToken,
+    old: &LiveToken,
+    rotate: Option<&Rotate>,
+) -> (String, Option<jiff::Timestamp>) {
+    match (old.enabled(), rotate) {
+        (true, Some(rotate)) => (
+            format!("predecessor id {}: disable, when it was unused for {}", old.id, rotate.idle),
+            current.created_on.map(|at| rotate.overlap.after(at)),
+        ),
+        (true, None) => (format!("predecessor id {}: disable (no `rotate` declared any more)", old.id), None),
+        (false, _) => (format!("predecessor id {}: disabled; delete after its soak", old.id), None),
+    }
+}
+
+/// When a token was last used, with its age, for people.
+fn used(token: &LiveToken, now: jiff::Timestamp) -> String {
+    match token.last_used_on {
+        Some(at) => {
+            let ago = crate::model::vocabulary::Period::between(at, now).rough();
+            format!("id {} was last used {ago} ago ({at})", token.id)
+        }
+        None => format!("id {} was never used, as far as the portal knows", token.id),
+    }
+}
