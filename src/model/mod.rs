@@ -3,10 +3,12 @@
 pub mod address;
 pub mod change;
 pub mod code;
+pub mod event;
 pub mod evidence;
 pub mod finding;
 pub mod history;
 pub mod observed;
+pub mod outcome;
 pub mod secret;
 pub mod source;
 pub mod step;

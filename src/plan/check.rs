@@ -32,7 +32,7 @@ pub fn admit(mut plan: Plan) -> Result<Admitted, Box<Plan>> {
 /// What each invariant finds in a plan.
 pub fn judge(plan: &Plan) -> Vec<Invariant> {
     let view = View::new(plan);
-    let checks: [(&str, fn(&View<'_>) -> Verdict); 7] = [
+    let checks: [(&str, Check); 7] = [
         ("I1", order_and_coverage),
         ("I2", nothing_after_a_lock),
         ("I3", callers_survive),
@@ -41,7 +41,7 @@ pub fn judge(plan: &Plan) -> Vec<Invariant> {
         ("I6", scope_is_kept),
         ("I7", limits_and_protections),
     ];
-    let invariant = |(id, check): (&str, fn(&View<'_>) -> Verdict)| {
+    let invariant = |(id, check): (&str, Check)| {
         let (holds, proof) = match check(&view) {
             Ok(proof) => (true, proof),
             Err(breaks) => (false, breaks.join("; ")),
@@ -53,6 +53,8 @@ pub fn judge(plan: &Plan) -> Vec<Invariant> {
 
 /// The steps that prove an invariant, or everything that breaks it.
 type Verdict = Result<String, Vec<String>>;
+
+type Check = fn(&View<'_>) -> Verdict;
 
 fn verdict(breaks: Vec<String>, proof: impl Into<String>) -> Verdict {
     if breaks.is_empty() { Ok(proof.into()) } else { Err(breaks) }
@@ -102,10 +104,10 @@ fn order_and_coverage(view: &View<'_>) -> Verdict {
     let mut proof = Vec::new();
     for lock in view.of_verb(Verb::Lock) {
         lock_is_last(view, lock, &mut breaks);
-        covers(view, lock, lock, &mut breaks, &mut proof);
+        covers(view, lock, &mut breaks, &mut proof);
     }
     for unlock in view.of_verb(Verb::Unlock) {
-        covers(view, unlock, unlock, &mut breaks, &mut proof);
+        covers(view, unlock, &mut breaks, &mut proof);
     }
     invalidations_belong_to_a_switch(view, &mut breaks);
     retirement_is_ordered(view, &mut breaks);
@@ -168,8 +170,8 @@ fn lock_is_last(view: &View<'_>, lock: &Step, breaks: &mut Vec<String>) {
 }
 
 /// `lock-covers-all`, and its twin for an unlock: a reset for each visible team, ordered by an edge.
-fn covers(view: &View<'_>, switch: &Step, subject: &Step, breaks: &mut Vec<String>, proof: &mut Vec<String>) {
-    let number = view.number(subject);
+fn covers(view: &View<'_>, switch: &Step, breaks: &mut Vec<String>, proof: &mut Vec<String>) {
+    let number = view.number(switch);
     let Some(visible) = view.visible(&switch.address) else {
         breaks.push(format!("{} {number} has no list of visible teams", switch.verb));
         return;
@@ -370,28 +372,22 @@ fn limits_and_protections(view: &View<'_>) -> Verdict {
         .filter(|(_, count, limit)| *count > *limit as usize)
         .map(|(name, count, limit)| format!("{count} to {name}, but limits.{name} is {limit}"))
         .collect();
-    let forbidden =
-        |s: &&Step| !matches!(s.verb, Verb::Deliver | Verb::Enable | Verb::Protect | Verb::Unprotect);
-    for step in view.steps.iter().filter(forbidden) {
+    for step in view.steps.iter().filter(|s| protection_forbids(s)) {
         for address in view.evidence.protected.iter().filter(|p| p.covers(&step.address)) {
-            if replaces_nothing(step) {
-                continue;
-            }
             breaks.push(format!("step {} touches {address}, which is protected", view.number(step)));
-        }
-        // A lock or unlock of an instance reaches every team below it.
-        let below = view.evidence.protected.iter().filter(|p| step.address.covers(p) && **p != step.address);
-        for address in below.filter(|_| matches!(step.verb, Verb::Lock | Verb::Unlock)) {
-            breaks.push(format!("step {} reaches {address}, which is protected", view.number(step)));
         }
     }
     let used: Vec<_> = counts.iter().map(|(name, count, limit)| format!("{name} {count}/{limit}")).collect();
     verdict(breaks, used.join(", "))
 }
 
-/// Creating a token that does not exist takes nothing from a protected owner.
-fn replaces_nothing(step: &Step) -> bool {
-    step.verb == Verb::Issue && step.params.get("predecessor").is_some_and(|p| p == "0")
+/// What `protect` forbids; creating, enabling and delivering take nothing away.
+fn protection_forbids(step: &Step) -> bool {
+    match step.verb {
+        Verb::Reset | Verb::Disable | Verb::Delete | Verb::Lock | Verb::Unlock => true,
+        Verb::Issue => step.shape.is_some(),
+        Verb::Deliver | Verb::Enable | Verb::Protect | Verb::Unprotect => false,
+    }
 }
 
 /// Single-slot and overlap rotations; resets of an instance that is switched count under `lock`.

@@ -12,7 +12,6 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use self::document::{FORMAT_VERSION, Plan, PlanFinding, Source, Summary};
-use crate::model::address::Address;
 use crate::model::code;
 use crate::model::evidence::{CallerEvidence, Evidence};
 use crate::model::finding::Finding;
@@ -156,9 +155,4 @@ impl From<&Finding> for PlanFinding {
             message: finding.message.clone(),
         }
     }
-}
-
-/// Whether an address is among those that a person may name: it is declared, or lies below one.
-pub fn is_declared(desired: &Desired, address: &Address) -> bool {
-    registry::scope(desired).iter().any(|scope| scope.covers(address))
 }

@@ -1,0 +1,26 @@
+//! What a long command tells while it works. The engine emits events; `report` owns the words.
+
+use super::address::Address;
+use super::finding::Finding;
+use super::verb::Verb;
+
+/// One thing that happened or is going on.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Live state is being read; `what` says of what, for example `ibm.prod.mon-prod`.
+    Reading { what: String },
+    /// A step's request is about to leave. `number` counts from 1 in execution order.
+    StepBegan { number: usize, total: usize, address: Address, verb: Verb },
+    /// What the running step of this object does now, for example `old key refused?`.
+    StepPhase { address: Address, text: String },
+    /// A step is done; `detail` says how it was proved or where its value went.
+    StepDone { number: usize, total: usize, address: Address, verb: Verb, detail: String },
+    /// A step was refused, or is in doubt.
+    StepFailed { number: usize, total: usize, address: Address, verb: Verb, finding: Finding },
+    /// Nothing is sent for so many seconds, for example in a vendor's rate-limit window.
+    Waiting { why: String, seconds: u64 },
+    /// What a person must do now for this object.
+    Guide { address: Address, lines: Vec<String> },
+    /// Anything else worth a line.
+    Note(String),
+}
