@@ -1,1 +1,18 @@
-//! (under construction)
+//! Words for people: renders plans, findings, progress and outcomes. It decides nothing.
+//!
+//! Everything here is a function of its arguments to a text, except [`progress`], which writes as
+//! events come. Text that others wrote (names, notes, reasons, files) passes through [`safe`].
+
+pub mod check;
+pub mod diff;
+pub mod finding;
+pub mod json;
+pub mod progress;
+pub mod safe;
+pub mod status;
+pub mod style;
+pub mod summary;
+pub mod text;
+
+#[cfg(test)]
+mod sample;

@@ -1,0 +1,252 @@
+//! What a long command says while it works: a spinner on a terminal, plain lines everywhere.
+//!
+//! Off a terminal (a CI log) only what matters afterwards is written: steps, guides, notes and why
+//! it waits. Reading is told on terminals alone.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::style::{Style, Tone};
+use super::{finding, safe};
+use crate::model::address::Address;
+use crate::model::event::Event;
+use crate::model::source::Sources;
+use crate::model::verb::Verb;
+
+/// Tells events to a person.
+pub struct Progress {
+    style: Style,
+    out: Box<dyn Write + Send>,
+    spinner: Option<ProgressBar>,
+    /// The steps that run now, each with what it does.
+    running: BTreeMap<Address, String>,
+    /// The last reason for waiting: a poll gives the same one many times.
+    waited_for: Option<String>,
+}
+
+impl Progress {
+    /// Writes to standard error, with a spinner if that is a terminal.
+    pub fn stderr(style: Style, is_terminal: bool) -> Self {
+        let spinner = is_terminal.then(|| spinner(&style));
+        Self::to(Box::new(std::io::stderr()), style, spinner)
+    }
+
+    fn to(out: Box<dyn Write + Send>, style: Style, spinner: Option<ProgressBar>) -> Self {
+        Self { style, out, spinner, running: BTreeMap::new(), waited_for: None }
+    }
+
+    /// Tells one event.
+    pub fn handle(&mut self, event: &Event) {
+        if !matches!(event, Event::Waiting { .. }) {
+            self.waited_for = None;
+        }
+        match event {
+            Event::Reading { what } => self.spin(format!("reading {}", safe::line(what))),
+            Event::StepBegan { number, total, address, verb } => {
+                self.write(&format!("{}: begun\n", head(*number, *total, *verb, address)));
+                self.run(address, verb.as_str());
+            }
+            Event::StepPhase { address, text } => self.run(address, text),
+            Event::StepDone { number, total, address, verb, detail } => {
+                self.running.remove(address);
+                let done = self.style.paint(Tone::Good, "done");
+                let detail =
+                    if detail.is_empty() { String::new() } else { format!(", {}", safe::line(detail)) };
+                self.write(&format!("{}: {done}{detail}\n", head(*number, *total, *verb, address)));
+                self.show_running();
+            }
+            Event::StepFailed { number, total, address, verb, finding } => {
+                self.running.remove(address);
+                let failed = self.style.paint(Tone::Bad, "FAILED");
+                let report = finding::render(std::slice::from_ref(finding), &Sources::default(), &self.style);
+                self.write(&format!("{}: {failed}\n{report}", head(*number, *total, *verb, address)));
+                self.show_running();
+            }
+            Event::Waiting { why, seconds } => self.wait(why, *seconds),
+            Event::Guide { address, lines } => self.write(&guide(address, lines, &self.style)),
+            Event::Note(text) => self.write(&format!("{}\n", safe::lines(text))),
+        }
+    }
+
+    /// Takes the spinner away; what was written stays.
+    pub fn finish(&mut self) {
+        if let Some(spinner) = self.spinner.take() {
+            spinner.finish_and_clear();
+        }
+    }
+
+    fn wait(&mut self, why: &str, seconds: u64) {
+        let line = format!("waiting {seconds}s: {}", safe::line(why));
+        let is_new = self.waited_for.as_deref() != Some(why);
+        if is_new && self.spinner.is_none() {
+            self.write(&format!("{line}\n"));
+        }
+        self.waited_for = Some(why.to_owned());
+        self.spin(line);
+    }
+
+    fn run(&mut self, address: &Address, text: &str) {
+        self.running.insert(address.clone(), safe::line(text).into_owned());
+        self.show_running();
+    }
+
+    /// One running step by name, several by their number and the first.
+    fn show_running(&self) {
+        let Some((address, text)) = self.running.first_key_value() else {
+            return self.spin(String::new());
+        };
+        let one = format!("{}: {text}", safe::shown(address));
+        self.spin(match self.running.len() {
+            1 => one,
+            n => format!("{n} steps running; {one}"),
+        });
+    }
+
+    fn spin(&self, message: String) {
+        if let Some(spinner) = &self.spinner {
+            spinner.set_message(message);
+        }
+    }
+
+    /// A stream that can't be written to must not stop an apply, so errors are dropped.
+    fn write(&mut self, text: &str) {
+        let out = &mut self.out;
+        let mut write = || {
+            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        };
+        match &self.spinner {
+            Some(spinner) => spinner.suspend(write),
+            None => write(),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// `[1/4] reset ibm.prod.mon-prod.team["SRE"]`
+fn head(number: usize, total: usize, verb: Verb, address: &Address) -> String {
+    format!("[{number}/{total}] {verb} {}", safe::shown(address))
+}
+
+fn guide(address: &Address, lines: &[String], style: &Style) -> String {
+    let title = style.paint(Tone::Bold, format!("By hand, for {}:", safe::shown(address)));
+    let rows: String = lines.iter().map(|line| format!("  {}\n", safe::line(line))).collect();
+    format!("\n{title}\n{rows}\n")
+}
+
+fn spinner(style: &Style) -> ProgressBar {
+    let ticks = style.pick("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ", "|/-\\ ");
+    let look = ProgressStyle::with_template("{spinner} {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let spinner = ProgressBar::new_spinner().with_style(look.tick_chars(ticks));
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    spinner
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::model::code;
+    use crate::model::finding::Finding;
+    use crate::report::sample;
+
+    #[derive(Clone, Default)]
+    struct Tape(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Tape {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn told(spinner: Option<ProgressBar>, events: &[Event]) -> String {
+        let tape = Tape::default();
+        let mut progress = Progress::to(Box::new(tape.clone()), Style::PLAIN, spinner);
+        events.iter().for_each(|event| progress.handle(event));
+        drop(progress);
+        String::from_utf8(tape.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn story() -> Vec<Event> {
+        let address = sample::team("mon-prod", "SRE");
+        let (number, total, verb) = (1, 4, Verb::Reset);
+        let wait = Event::Waiting { why: "rate limit of us-south".to_owned(), seconds: 30 };
+        vec![
+            Event::Reading { what: "ibm.prod.mon-prod".to_owned() },
+            Event::StepBegan { number, total, address: address.clone(), verb },
+            Event::Guide { address: address.clone(), lines: vec!["open the console\x1b[2J".to_owned()] },
+            wait.clone(),
+            wait,
+            Event::StepPhase { address: address.clone(), text: "old key refused?".to_owned() },
+            Event::StepDone {
+                number,
+                total,
+                address: address.clone(),
+                verb,
+                detail: "old key refused".to_owned(),
+            },
+            Event::StepFailed {
+                number: 2,
+                total,
+                finding: Finding::new(code::HTTP_CALL, "PATCH gave 403").at(&address),
+                address,
+                verb: Verb::Lock,
+            },
+            Event::Note("lease renewed".to_owned()),
+        ]
+    }
+
+    #[test]
+    fn off_a_terminal_steps_guides_and_waits_are_plain_lines() {
+        snapbox::assert_data_eq!(told(None, &story()), snapbox::IntoData::raw(snapbox::str![[r#"
+[1/4] reset ibm.prod.mon-prod.team["SRE"]: begun
+
+By hand, for ibm.prod.mon-prod.team["SRE"]:
+  open the console\u{1b}[2J
+
+waiting 30s: rate limit of us-south
+[1/4] reset ibm.prod.mon-prod.team["SRE"]: done, old key refused
+[2/4] lock ibm.prod.mon-prod.team["SRE"]: FAILED
+error[tokenform::http::call]
+
+  x ibm.prod.mon-prod.team["SRE"]: PATCH gave 403
+  help: See the status, the vendor's code and the correlation id.
+
+lease renewed
+
+"#]]));
+    }
+
+    #[test]
+    fn on_a_terminal_waiting_is_the_spinners_and_steps_are_still_lines() {
+        let text = told(Some(ProgressBar::hidden()), &story());
+        assert!(!text.contains("waiting") && !text.contains("reading"), "{text}");
+        assert!(
+            text.contains("[1/4] reset") && text.contains("FAILED") && text.contains("By hand"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_spinner_names_what_runs() {
+        let bar = ProgressBar::hidden();
+        let mut progress = Progress::to(Box::new(Tape::default()), Style::PLAIN, Some(bar.clone()));
+        progress.run(&sample::team("mon-prod", "Ops"), "reset");
+        assert_eq!(bar.message(), "ibm.prod.mon-prod.team[\"Ops\"]: reset");
+        progress.run(&sample::team("mon-prod", "SRE"), "reset");
+        assert_eq!(bar.message(), "2 steps running; ibm.prod.mon-prod.team[\"Ops\"]: reset");
+    }
+}
