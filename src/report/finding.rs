@@ -7,12 +7,14 @@ use miette::{
     SourceCode, SourceSpan, SpanContents, ThemeCharacters, ThemeStyles,
 };
 
-use super::safe;
 use super::style::Style;
+use super::{safe, wrap};
 use crate::model::finding::{Finding, Label, Severity};
 use crate::model::source::{Sources, Span};
 
-const WIDTH: usize = 100;
+/// Columns of a message or help: a report's 100 without its indent. We wrap at spaces alone, where
+/// miette would break addresses and URLs at their hyphens.
+const WIDTH: usize = 92;
 
 /// All findings, one below the other, with a count at the end where there are several.
 pub fn render(findings: &[Finding], sources: &Sources, style: &Style) -> String {
@@ -21,8 +23,7 @@ pub fn render(findings: &[Finding], sources: &Sources, style: &Style) -> String 
     let mut text = String::new();
     for finding in findings {
         let report = Report { finding, sources, files: &files };
-        // Writing to a `String` can't fail, and a label that can't be read is never handed over;
-        // should it happen all the same, the finding is still told.
+        // No place outside a file is handed over; were one unreadable, the finding is still told.
         if handler.render_report(&mut text, &report).is_err() {
             text.push_str(&format!("{report}\n"));
         }
@@ -42,9 +43,11 @@ fn count(findings: &[Finding]) -> String {
         1 => Some(format!("1 {one}")),
         n => Some(format!("{n} {one}s")),
     };
-    let notes = of(Severity::Info);
-    let parts =
-        [said(of(Severity::Error), "error"), said(of(Severity::Warning), "warning"), said(notes, "note")];
+    let parts = [
+        said(of(Severity::Error), "error"),
+        said(of(Severity::Warning), "warning"),
+        said(of(Severity::Info), "note"),
+    ];
     format!("{}.\n", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
@@ -52,9 +55,8 @@ fn handler(style: &Style) -> GraphicalReportHandler {
     let characters = if style.unicode { ThemeCharacters::unicode() } else { ThemeCharacters::ascii() };
     let styles = if style.color { ThemeStyles::ansi() } else { ThemeStyles::none() };
     GraphicalReportHandler::new_themed(GraphicalTheme { characters, styles })
-        .with_width(WIDTH)
+        .with_wrap_lines(false)
         .with_urls(false)
-        .with_break_words(false)
         .without_syntax_highlighting()
 }
 
@@ -97,7 +99,7 @@ impl Diagnostic for Report<'_> {
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let help = self.finding.help.as_deref().unwrap_or(self.finding.code.cure());
-        Some(Box::new(safe::lines(help)))
+        Some(Box::new(wrap::lines(&safe::lines(help), WIDTH)))
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -112,7 +114,7 @@ impl Diagnostic for Report<'_> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&safe::lines(&self.finding.to_string()))
+        f.write_str(&wrap::lines(&safe::lines(&self.finding.to_string()), WIDTH))
     }
 }
 
@@ -293,6 +295,15 @@ error[tokenform::spec::not_yet]
             );
             assert!(text.contains("here") || text.contains("empty.yaml"), "{start}..{end}\n{text}");
         }
+    }
+
+    #[test]
+    fn long_messages_wrap_at_spaces_and_names_stay_whole() {
+        let url = "https://us-south.monitoring.cloud.ibm.com/api/token/reset";
+        let message = format!("{} {url} {}", "word ".repeat(15), "word ".repeat(15));
+        let text = render(&[Finding::new(code::HTTP_CALL, message)], &Sources::default(), &Style::PLAIN);
+        assert!(text.contains(url) && text.lines().all(|line| line.len() <= 100), "{text}");
+        assert!(text.lines().filter(|line| line.starts_with("  | ")).count() >= 2, "{text}");
     }
 
     #[test]

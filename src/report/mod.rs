@@ -13,6 +13,7 @@ pub mod status;
 pub mod style;
 pub mod summary;
 pub mod text;
+mod wrap;
 
 #[cfg(test)]
 mod sample;

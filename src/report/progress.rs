@@ -211,7 +211,9 @@ mod tests {
 
     #[test]
     fn off_a_terminal_steps_guides_and_waits_are_plain_lines() {
-        snapbox::assert_data_eq!(told(None, &story()), snapbox::IntoData::raw(snapbox::str![[r#"
+        snapbox::assert_data_eq!(
+            told(None, &story()),
+            snapbox::IntoData::raw(snapbox::str![[r#"
 [1/4] reset ibm.prod.mon-prod.team["SRE"]: begun
 
 By hand, for ibm.prod.mon-prod.team["SRE"]:
@@ -227,7 +229,8 @@ error[tokenform::http::call]
 
 lease renewed
 
-"#]]));
+"#]])
+        );
     }
 
     #[test]

@@ -81,7 +81,9 @@ mod tests {
             next: Some("tokenform resume".to_owned()),
             proof: Some("1 of 5 old keys was refused.".to_owned()),
         };
-        snapbox::assert_data_eq!(outcome(&broken, &Style::PLAIN), snapbox::IntoData::raw(snapbox::str![[r#"
+        snapbox::assert_data_eq!(
+            outcome(&broken, &Style::PLAIN),
+            snapbox::IntoData::raw(snapbox::str![[r#"
 Apply incomplete: 1 done, 1 failed, 1 in doubt, 2 not started, 0 deferred.
 
 Done:
@@ -102,6 +104,7 @@ Not started:
 
 Next: tokenform resume
 
-"#]]));
+"#]])
+        );
     }
 }

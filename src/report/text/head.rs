@@ -46,10 +46,9 @@ fn new_state(view: &View<'_>) -> Option<String> {
         let message = safe::line(message.trim_start_matches("NEW STATE: ").trim_end_matches('.'));
         let title = view.style.paint(Tone::Warn, "NEW STATE:");
         let numbers = view.numbered(steps);
-        format!(
-            "{title} {message}.\n  Due only because an age is unknown: step {numbers}. Check `--state`. To go on: a reviewed \
-             saved plan, a typed `yes`, or `--new-state`.\n"
-        )
+        let why = format!("Due only because an age is unknown: step {numbers}.");
+        let way = "Check `--state`. To go on: a reviewed saved plan, a typed `yes`, or `--new-state`.";
+        format!("{title} {message}.\n  {why}\n  {way}\n")
     })
 }
 

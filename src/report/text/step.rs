@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::View;
 use crate::model::step::{Call, Delivery, Guard, Need, Step, StepId};
+use crate::model::verb::Verb;
 use crate::report::safe;
 use crate::report::style::Tone;
 
@@ -24,9 +25,10 @@ fn one(view: &View<'_>, step: &Step, number: usize, digits: usize) -> String {
     let Step { id: _, address, verb, shape, call, needs, irreversible, destinations, guards, .. } = step;
     let title = view.style.paint(Tone::Bold, format!("{verb} {}", safe::shown(address)));
     let shape = shape.map(|shape| format!("{}, ", shape.as_str())).unwrap_or_default();
-    let undo = match irreversible {
-        true => view.style.paint(Tone::Bad, "irreversible"),
-        false => "can be undone".to_owned(),
+    let undo = match (irreversible, verb) {
+        (true, _) => view.style.paint(Tone::Bad, "irreversible"),
+        (false, Verb::Deliver) => "changes nothing at the vendor".to_owned(),
+        (false, _) => "can be undone".to_owned(),
     };
     let indent = " ".repeat(digits + 6);
     let mut text = format!("  {number:digits$}. {title} ({shape}{undo})\n");

@@ -14,7 +14,8 @@ fn one_of_everything() {
         plan(&sample::everything(), "", &UNICODE),
         snapbox::IntoData::raw(snapbox::str![[r#"
 NEW STATE: no ledger at .tokenform.
-  Due only because an age is unknown: step 3. Check `--state`. To go on: a reviewed saved plan, a typed `yes`, or `--new-state`.
+  Due only because an age is unknown: step 3.
+  Check `--state`. To go on: a reviewed saved plan, a typed `yes`, or `--new-state`.
 Target: sandbox. Nothing real is read or changed.
 Limits: rotate 200 (default 20).
 
@@ -103,7 +104,7 @@ Steps, in the order in which they run:
         after 1, 2 (reset-before-lock), 3 (caller-last)
    9. unlock ibm.prod.mon-old (can be undone)
         PATCH us-south.monitoring.cloud.ibm.com /v2/resource_instances/2e
-  10. deliver ibm.prod.mon-dev.team["Infra"] (can be undone)
+  10. deliver ibm.prod.mon-dev.team["Infra"] (changes nothing at the vendor)
         GET us-south.monitoring.cloud.ibm.com /api/token
         to ops-env#INFRA
 
@@ -147,13 +148,16 @@ fn nothing_to_do_and_only_waiting() {
     let idle = sample::empty();
     assert_eq!(plan(&idle, "", &UNICODE), "No changes. Live state matches the spec.\n");
     let waiting = Plan { waiting: vec![sample::waiting()], ..idle };
-    snapbox::assert_data_eq!(plan(&waiting, "", &UNICODE), snapbox::IntoData::raw(snapbox::str![[r#"
+    snapbox::assert_data_eq!(
+        plan(&waiting, "", &UNICODE),
+        snapbox::IntoData::raw(snapbox::str![[r#"
 No changes. Live state matches the spec.
 
 Waiting:
   logicmonitor.acme.svc-ci.api_token["ci-deploy"]: disabling its predecessor 41, until 2026-11-23T10:00:00Z
 
-"#]]));
+"#]])
+    );
 }
 
 #[test]
