@@ -24,7 +24,8 @@ fn bracketed(text: &str) -> bool {
 }
 
 fn known_word(text: &str) -> bool {
-    let starts = |prefix: &str| text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    let starts =
+        |prefix: &str| text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
     text.eq_ignore_ascii_case("changeme")
         || text.eq_ignore_ascii_case("change-me")
         || text.eq_ignore_ascii_case("change_me")
@@ -55,7 +56,9 @@ mod tests {
         ] {
             assert!(looks_like_one(text.as_bytes()), "{text}");
         }
-        for text in ["{](%~+k2^V[3c+R)8b%yN5hG1u}", "=T(9x]f4$Lq!w7_{eZ}", "lmb_abc=", "xx", "yours", "ünïcode"] {
+        for text in
+            ["{](%~+k2^V[3c+R)8b%yN5hG1u}", "=T(9x]f4$Lq!w7_{eZ}", "lmb_abc=", "xx", "yours", "ünïcode"]
+        {
             assert!(!looks_like_one(text.as_bytes()), "{text}");
         }
         assert!(!looks_like_one(&[0xff, b'<']));

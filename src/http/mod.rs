@@ -2,16 +2,35 @@
 //!
 //! [`Reader`] can look, [`Writer`] can change; no one holds a `Writer` without an admitted plan.
 
-use std::rc::Rc;
+mod auth;
+mod clients;
+mod error;
+mod headers;
+mod iam;
+mod limit;
+pub mod lmv1;
+mod reader;
+mod retry;
+mod said;
+mod sealed;
+mod target;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod writer;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-
-use crate::env::Env;
 use crate::model::address::Address;
 use crate::model::finding::Finding;
 use crate::model::secret::Secret;
 use crate::model::vocabulary::SecretRef;
+
+pub use reader::Reader;
+pub use writer::Writer;
 
 /// Who a connection is. Its values are resolved when first needed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +89,7 @@ pub struct Request<'a> {
 }
 
 /// A reply whose body was read whole and is JSON of type `T`.
+#[derive(Debug)]
 pub struct Reply<T> {
     pub status: u16,
     pub body: T,
@@ -87,7 +107,7 @@ pub enum Sent {
 
 /// A request that brought no usable reply. Says what, where, which status, the vendor's own code
 /// and the correlation id; never a body that was not recognised, never a URL with a secret.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct HttpError {
     pub sent: Sent,
     /// The HTTP status, where there was an answer.
@@ -104,54 +124,32 @@ pub struct HttpError {
     pub finding: Box<Finding>,
 }
 
-/// The power to look.
-#[derive(Clone)]
-pub struct Reader {
-    transport: Rc<Transport>,
-}
+/// How many requests left, by what they were for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestCounts(pub BTreeMap<&'static str, u64>);
 
-/// The power to change. Made only by `apply::power`, from an admitted plan.
-pub struct Writer {
-    reader: Reader,
-}
-
-/// The clients, the limiter and the credential cache.
-struct Transport {
-    _env: Env,
-}
-
-impl Reader {
-    pub fn new(env: Env) -> Self {
-        Self { transport: Rc::new(Transport { _env: env }) }
-    }
-
-    /// Reads JSON. Repeats on network errors, 429 and 5xx as the contracts allow for reads.
-    pub async fn get<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<Reply<T>, HttpError> {
-        let _ = (&self.transport, request);
-        std::future::pending().await
-    }
-
-    /// Reads JSON that holds a secret: through a capped, wiped buffer, over a fresh connection; errors
-    /// say category, line and column only.
-    pub async fn get_sealed<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<Reply<T>, HttpError> {
-        let _ = request;
-        std::future::pending().await
+impl RequestCounts {
+    pub fn total(&self) -> u64 {
+        self.0.values().sum()
     }
 }
 
-impl Writer {
-    pub fn new(reader: Reader) -> Self {
-        Self { reader }
-    }
+/// A wait that was chosen, told as it begins.
+#[derive(Clone, Debug)]
+pub struct Wait {
+    pub object: Address,
+    pub purpose: &'static str,
+    pub time: Duration,
+    pub why: Why,
+}
 
-    pub fn reader(&self) -> &Reader {
-        &self.reader
-    }
-
-    /// Sends one mutation, once. The reply's body is read sealed: it may hold a new secret. `T` must
-    /// accept an empty body as `null` where the vendor may send none.
-    pub async fn mutate<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<Reply<T>, HttpError> {
-        let _ = request;
-        std::future::pending().await
-    }
+/// Why something waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The vendor answered that there were too many requests.
+    Throttled,
+    /// No reply, or one that tells of an outage.
+    Outage,
+    /// So that the rate limit is not reached.
+    Pacing,
 }

@@ -132,6 +132,9 @@ codes! {
     HTTP_CALL = "tokenform::http::call", Error,
         "A vendor's answer was not the one that was needed.",
         "See the status, the vendor's code and the correlation id.";
+    HTTP_CLOCK_SKEW = "tokenform::http::clock_skew", Error,
+        "A signed request was refused and this machine's clock is far from the server's.",
+        "Set the clock; a signature holds for 30 minutes at most.";
     CREDENTIAL = "tokenform::credential::unresolved", Error,
         "A credential reference could not be resolved.",
         "Check the environment variable, file or command that the spec names.";

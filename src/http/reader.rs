@@ -1,0 +1,96 @@
+//! The power to look.
+
+use std::rc::Rc;
+
+use serde::de::DeserializeOwned;
+
+use super::transport::{Sort, Transport};
+use super::{HttpError, Identity, Reply, Request, RequestCounts, Wait, retry};
+use crate::env::Env;
+use crate::model::address::Address;
+use crate::model::finding::Finding;
+use crate::model::secret::Secret;
+
+/// The power to look.
+#[derive(Clone)]
+pub struct Reader {
+    pub(super) transport: Rc<Transport>,
+}
+
+impl Reader {
+    pub fn new(env: Env) -> Self {
+        Self { transport: Rc::new(Transport::new(env)) }
+    }
+
+    /// Reads JSON. Repeats on network errors, 429 and 5xx as the contracts allow for reads, and once
+    /// with a new IAM token after a 401.
+    pub async fn get<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<Reply<T>, HttpError> {
+        self.read(&request, Sort::Read).await
+    }
+
+    /// Reads JSON that holds a secret: through a capped, wiped buffer, over a fresh connection; errors
+    /// say category, line and column only.
+    pub async fn get_sealed<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<Reply<T>, HttpError> {
+        self.read(&request, Sort::Sealed).await
+    }
+
+    /// How many requests left so far, by what they were for.
+    pub fn stats(&self) -> RequestCounts {
+        self.transport.counts()
+    }
+
+    /// Tells of every wait from now on, as it begins.
+    pub fn on_wait(&self, watcher: Box<dyn Fn(Wait)>) {
+        self.transport.watch(watcher);
+    }
+
+    /// The LMv1 access id of an identity, which is no secret; `None` for other identities.
+    pub async fn caller_access_id(
+        &self,
+        about: &Address,
+        identity: &Identity,
+    ) -> Result<Option<String>, Box<Finding>> {
+        let Identity::Lmv1 { access_id, .. } = identity else {
+            return Ok(None);
+        };
+        self.transport.credentials.access_id(access_id, about, &self.transport.env).await.map(Some)
+    }
+
+    /// Whether the masked row of a list may be the bearer token of an identity: its first characters
+    /// are the same. The value never leaves; `false` for other identities.
+    pub async fn matches_identity_prefix(
+        &self,
+        about: &Address,
+        identity: &Identity,
+        masked: &Secret,
+    ) -> Result<bool, Box<Finding>> {
+        let Identity::Bearer(token) = identity else {
+            return Ok(false);
+        };
+        self.transport.credentials.is_prefix(token, masked, about, &self.transport.env).await
+    }
+
+    async fn read<T: DeserializeOwned>(
+        &self,
+        request: &Request<'_>,
+        sort: Sort<'_>,
+    ) -> Result<Reply<T>, HttpError> {
+        let mut renewed = false;
+        let mut tries = 1;
+        loop {
+            let failed = match self.transport.attempt(request, sort).await {
+                Ok(reply) => return Ok(reply),
+                Err(failed) => failed,
+            };
+            if failed.renewable && !renewed {
+                renewed = true;
+                continue;
+            }
+            match retry::read(failed.seen, tries, self.transport.draw()) {
+                Some(wait) => self.transport.wait(request, &failed, wait).await,
+                None => return Err(failed.after(tries)),
+            }
+            tries += 1;
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! What all readers and writers share: clients, limiter, credentials, counts; and one attempt to send.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use reqwest::header::HeaderValue;
+use serde::de::DeserializeOwned;
+
+use super::auth::{self, Credentials};
+use super::clients::{Clients, Incoming, LIST_CAP, Outgoing, SEALED_CAP};
+use super::error::{About, Dialect, Failed};
+use super::iam::{Asker, Token, Tokens};
+use super::limit::Pacer;
+use super::said;
+use super::sealed::Form;
+use super::target::Target;
+use super::{Auth, Identity, Reply, Request, RequestCounts, Wait, Why};
+use crate::env::Env;
+
+/// The base of LogicMonitor's API behind the origin; it tells its requests from the others.
+const LOGICMONITOR: &str = "/santaba/rest";
+
+type Watcher = Rc<dyn Fn(Wait)>;
+
+/// The clients, the limiter and the credential cache.
+pub struct Transport {
+    pub env: Env,
+    pub credentials: Credentials,
+    pub tokens: Tokens,
+    clients: Clients,
+    pacer: RefCell<Pacer>,
+    counts: RefCell<RequestCounts>,
+    watcher: RefCell<Option<Watcher>>,
+}
+
+/// What sort of request it is.
+#[derive(Clone, Copy)]
+pub enum Sort<'a> {
+    Read,
+    /// A read whose reply holds a secret.
+    Sealed,
+    Mutation,
+    /// A login, which carries its credential in a form.
+    Login(&'a Form),
+}
+
+/// The proof that goes with one attempt.
+#[derive(Default)]
+struct Ticket {
+    header: Option<HeaderValue>,
+    iam: Option<Rc<Token>>,
+}
+
+impl Transport {
+    pub fn new(env: Env) -> Self {
+        Self {
+            env,
+            credentials: Credentials::default(),
+            tokens: Tokens::default(),
+            clients: Clients::default(),
+            pacer: RefCell::default(),
+            counts: RefCell::default(),
+            watcher: RefCell::default(),
+        }
+    }
+
+    pub fn counts(&self) -> RequestCounts {
+        self.counts.borrow().clone()
+    }
+
+    pub fn watch(&self, watcher: Box<dyn Fn(Wait)>) {
+        *self.watcher.borrow_mut() = Some(Rc::from(watcher));
+    }
+
+    /// A random number for jitter.
+    pub fn draw(&self) -> u64 {
+        self.env.dice.below(u64::MAX)
+    }
+
+    /// Waits before another try, and says so.
+    pub async fn wait(&self, request: &Request<'_>, failed: &Failed, time: Duration) {
+        let why = if failed.seen.status == Some(429) { Why::Throttled } else { Why::Outage };
+        self.sleep(request, why, time).await;
+    }
+
+    async fn sleep(&self, request: &Request<'_>, why: Why, time: Duration) {
+        if time.is_zero() {
+            return;
+        }
+        let watcher = self.watcher.borrow().clone();
+        if let Some(watcher) = watcher {
+            watcher(Wait { object: request.object.clone(), purpose: request.purpose, time, why });
+        }
+        self.env.clock.sleep(time).await;
+    }
+
+    /// Sends once and decodes the reply.
+    pub async fn attempt<T: DeserializeOwned>(
+        &self,
+        request: &Request<'_>,
+        sort: Sort<'_>,
+    ) -> Result<Reply<T>, Failed> {
+        let incoming = self.send(request, sort).await?;
+        match incoming.body.decode() {
+            Ok(body) => Ok(Reply { status: incoming.status, body }),
+            Err(malformed) => {
+                let place = place(request);
+                Err(about(request, sort, &place).malformed(incoming.status, &incoming.told, &malformed))
+            }
+        }
+    }
+
+    /// Sends once; a reply comes back only if it says yes.
+    async fn send(&self, request: &Request<'_>, sort: Sort<'_>) -> Result<Incoming, Failed> {
+        let place = place(request);
+        let about = about(request, sort, &place);
+        let target = Target::of(request).map_err(|why| about.not_sent(&why, None))?;
+        self.pace(request, sort, &target).await;
+        let ticket = self.ticket(request, sort, &about).await?;
+        self.count(request.purpose);
+        let endpoint = target.endpoint.clone();
+        let out = outgoing(request, sort, target, ticket.header.clone());
+        let failed = match self.clients.exchange(out, &self.env).await {
+            Ok(incoming) => match self.judge(&incoming, &about, &endpoint) {
+                None => return Ok(incoming),
+                Some(failed) => failed,
+            },
+            Err(cause) => about.no_reply(&cause),
+        };
+        Err(self.aftermath(failed, request, &ticket).await)
+    }
+
+    /// Waits for a place: owners' mutations are spread, and so is what is left of a rate limit.
+    async fn pace(&self, request: &Request<'_>, sort: Sort<'_>, target: &Target) {
+        let now = self.env.clock.now();
+        let wait = {
+            let mut pacer = self.pacer.borrow_mut();
+            let endpoint = pacer.endpoint(&target.endpoint, now);
+            match sort {
+                Sort::Mutation => endpoint.max(pacer.mutation(&request.object.lane().to_string(), now)),
+                Sort::Read | Sort::Sealed | Sort::Login(_) => endpoint,
+            }
+        };
+        self.sleep(request, Why::Pacing, wait).await;
+    }
+
+    fn count(&self, purpose: &'static str) {
+        *self.counts.borrow_mut().0.entry(purpose).or_default() += 1;
+    }
+
+    async fn ticket(
+        &self,
+        request: &Request<'_>,
+        sort: Sort<'_>,
+        about: &About<'_>,
+    ) -> Result<Ticket, Failed> {
+        if matches!(sort, Sort::Login(_)) {
+            return Ok(Ticket::default());
+        }
+        let plain = |header| Ticket { header: Some(header), iam: None };
+        let header = match &request.auth {
+            Auth::Value(value) => auth::bearer(value),
+            Auth::Signed { access_id, access_key } => {
+                auth::signature(access_id, access_key, request, &self.env)
+            }
+            Auth::Identity(identity @ Identity::Iam { origin, grant }) => {
+                let mutating = matches!(sort, Sort::Mutation);
+                let asker = Asker { identity, origin, grant, object: request.object, mutating };
+                let token = self.iam_token(&asker).await?;
+                let header = auth::bearer(&token.value).map_err(|f| about.no_credential(&f))?;
+                return Ok(Ticket { header: Some(header), iam: Some(token) });
+            }
+            Auth::Identity(identity) => {
+                if let Some(story) = self.credentials.refusal(identity) {
+                    return Err(about.not_sent(&format!("the credential was refused before: {story}"), None));
+                }
+                self.credentials.header(identity, request, &self.env).await
+            }
+        };
+        header.map(plain).map_err(|finding| about.no_credential(&finding))
+    }
+
+    /// Learns from a reply, and says why it is a no if it is one.
+    fn judge(&self, incoming: &Incoming, about: &About<'_>, endpoint: &str) -> Option<Failed> {
+        let now = self.env.clock.now();
+        let Incoming { status, told, body } = incoming;
+        self.pacer.borrow_mut().heard(endpoint, told, now);
+        let success = (200..300).contains(status);
+        if success && about.dialect != Dialect::LogicMonitor {
+            return None;
+        }
+        let said = said::read(body.as_slice());
+        if success && !said.api_v1 && !said.error_code {
+            return None;
+        }
+        let failed = about.answered(*status, told, said, now);
+        if let (Some(429), Some(wait)) = (failed.seen.status, failed.seen.asked) {
+            self.pacer.borrow_mut().hold(endpoint, wait, now);
+        }
+        Some(failed)
+    }
+
+    /// What follows a failure: refused credentials are stopped or renewed, values leave the texts.
+    async fn aftermath(&self, failed: Failed, request: &Request<'_>, ticket: &Ticket) -> Failed {
+        let mut failed = failed.scrubbed(|text| self.scrub(request, ticket, text));
+        if failed.seen.status != Some(401) {
+            return failed;
+        }
+        match (&request.auth, &ticket.iam) {
+            (Auth::Identity(identity), Some(token)) => {
+                failed.renewable = self.tokens.forget(identity, token).await;
+            }
+            (Auth::Identity(identity @ (Identity::Lmv1 { .. } | Identity::Bearer(_))), None) => {
+                self.credentials.refuse(identity, &failed.error.finding.message);
+            }
+            _ => {}
+        }
+        failed
+    }
+
+    fn scrub(&self, request: &Request<'_>, ticket: &Ticket, text: &str) -> String {
+        let text = ticket.iam.as_ref().map_or(text.to_owned(), |token| auth::scrub(&token.value, text));
+        match &request.auth {
+            Auth::Identity(identity) => self.credentials.scrub(identity, &text),
+            Auth::Value(value) | Auth::Signed { access_key: value, .. } => auth::scrub(value, &text),
+        }
+    }
+}
+
+fn place(request: &Request<'_>) -> String {
+    let host = request.origin.split_once("://").map_or(request.origin, |(_, host)| host);
+    let host = host.rsplit('@').next().unwrap_or(host).trim_end_matches('/');
+    format!("{host}{}{}", request.prefix, request.path)
+}
+
+fn about<'a>(request: &'a Request<'_>, sort: Sort<'_>, place: &'a str) -> About<'a> {
+    let dialect = match sort {
+        Sort::Login(_) => Dialect::Iam,
+        _ if request.prefix == LOGICMONITOR => Dialect::LogicMonitor,
+        _ => Dialect::Ibm,
+    };
+    About { object: request.object, purpose: request.purpose, method: request.method, place, dialect }
+}
+
+fn outgoing<'a>(
+    request: &'a Request<'_>,
+    sort: Sort<'_>,
+    target: Target,
+    authorization: Option<HeaderValue>,
+) -> Outgoing<'a> {
+    let (content_type, body) = match sort {
+        Sort::Login(form) => ("application/x-www-form-urlencoded", Some(form.as_slice().to_vec())),
+        _ => ("application/json", request.body.as_ref().map(|body| body.clone().into_bytes())),
+    };
+    Outgoing {
+        method: request.method,
+        url: target.url,
+        loopback: target.loopback,
+        authorization,
+        headers: &request.headers,
+        content_type,
+        body,
+        fresh: !matches!(sort, Sort::Read),
+        cap: if matches!(sort, Sort::Read) { LIST_CAP } else { SEALED_CAP },
+    }
+}
