@@ -141,6 +141,27 @@ codes! {
     DESTINATION = "tokenform::destination::unusable", Error,
         "A destination can't take the value.",
         "Fix the destination and run the command again.";
+    STATE_IO = "tokenform::state::io", Error,
+        "A file of the state folder could not be read or written.",
+        "Check permissions and free space, then run the command again; `status` shows what is in flight.";
+    STATE_KEY = "tokenform::state::key", Error,
+        "The state's key is missing, readable by others, or not 32 bytes of base64.",
+        "Use the same `--state` or `TOKENFORM_KEY` as earlier runs.";
+    STATE_HELD = "tokenform::state::held", Error,
+        "Another run holds the state's lock.",
+        "Wait for it to end; `lock list` shows who it is.";
+    STATE_DAMAGED = "tokenform::state::damaged", Error,
+        "A line of the ledger or the journal is not as it was written.",
+        "Restore the file from a backup; tokenform does not guess what it said.";
+    STATE_NEWER = "tokenform::state::newer_format", Error,
+        "A file of the state folder was written by a newer tokenform.",
+        "Upgrade tokenform.";
+    STATE_UNSETTLED = "tokenform::state::unsettled", Error,
+        "The journal of an interrupted apply is still open.",
+        "Run `resume`.";
+    STATE_TORN = "tokenform::state::torn", Warning,
+        "A crash left the last line of a file half written; nothing had acted on it.",
+        "Nothing to do; the half line is dropped.";
 }
 
 #[cfg(test)]

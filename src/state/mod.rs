@@ -1,1 +1,175 @@
-//! (under construction)
+//! The state folder: key, ledger, lock and journal. Secret-free but for the key.
+//!
+//! ```text
+//! .tokenform/
+//!   .gitignore        *
+//!   key               32 bytes in base64, 0600; or TOKENFORM_KEY
+//!   lock              held by a running apply
+//!   ledger.jsonl      append-only, hash-chained; written by `fold` alone
+//!   journal/          current.jsonl while an apply is not settled, then APPLYID.jsonl
+//!   locks/            one per destination
+//! ```
+
+pub mod atomic;
+mod error;
+mod fold;
+pub mod journal;
+mod key;
+pub mod ledger;
+mod lines;
+mod lock;
+mod past;
+pub mod replay;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use error::StateError;
+pub use fold::{Folded, fold};
+pub use journal::{Journal, Record};
+pub use lock::{Hold, LockGuard};
+pub use replay::{Stage, StepLog, Unfinished};
+
+use crate::env::Env;
+use crate::model::finding::Finding;
+use crate::model::history::History;
+use crate::model::secret::DigestKey;
+
+/// A state folder.
+pub struct StateDir {
+    path: PathBuf,
+    /// Who locked it, for the journal and the ledger.
+    by: Mutex<Option<String>>,
+    /// One turn per destination lock, so that tasks of one process wait without polling.
+    turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl StateDir {
+    /// Opens the folder; creates it with mode 0700, and a `.gitignore` that keeps it out of commits.
+    pub fn open(path: &Path) -> Result<Self, StateError> {
+        make_folder(path)?;
+        let ignore = path.join(".gitignore");
+        if !ignore.exists() {
+            fs::write(&ignore, "*\n").map_err(StateError::io("write", &ignore))?;
+        }
+        Ok(Self { path: path.to_owned(), by: Mutex::default(), turns: Mutex::default() })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The key of fingerprints, digests and seals: `TOKENFORM_KEY`, else the file `key`, which is
+    /// drawn on first use.
+    pub fn key(&self, env: &Env) -> Result<DigestKey, StateError> {
+        key::load(&self.path, env)
+    }
+
+    /// Locks the state until the guard is dropped, or the process ends. Does not wait.
+    /// `who` ([`who`]) is shown to others meanwhile, and is the ledger's `by`.
+    pub fn lock(&self, who: &str) -> Result<LockGuard, StateError> {
+        let guard = lock::exclusive(&self.path.join("lock"), who)?;
+        *self.by.lock().unwrap_or_else(PoisonError::into_inner) = Some(who.to_owned());
+        Ok(guard)
+    }
+
+    /// Waits for, and holds, the lock of one destination: in this process and on disk.
+    pub async fn hold(&self, slot: &str) -> Result<Hold, StateError> {
+        let folder = self.path.join("locks");
+        make_folder(&folder)?;
+        let turn = self.turn(slot);
+        lock::hold(&folder.join(slot), turn).await
+    }
+
+    /// What the ledger says, with a finding where a crash left half a line.
+    pub fn history(&self) -> Result<(History, Vec<Finding>), StateError> {
+        let ledger = ledger::read(self)?;
+        Ok((past::history(&ledger), ledger.findings))
+    }
+
+    /// The apply whose journal is not settled yet, if there is one. Run [`fold`] first.
+    pub fn unfinished(&self) -> Result<Option<Unfinished>, StateError> {
+        let open = |journal: &Unfinished| !journal.settled();
+        Ok(replay::read(self)?.journal.filter(open))
+    }
+
+    /// Where the ledger is, or will be.
+    pub fn ledger_path(&self) -> PathBuf {
+        self.path.join("ledger.jsonl")
+    }
+
+    fn journal_path(&self) -> PathBuf {
+        self.path.join("journal").join("current.jsonl")
+    }
+
+    fn by(&self) -> Option<String> {
+        self.by.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn turn(&self, slot: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.entry(slot.to_owned()).or_default().clone()
+    }
+}
+
+/// `user@host` as the environment tells it; `user`, or nothing, where it doesn't.
+pub fn who(env: &Env) -> Option<String> {
+    let var = |name: &str| env.vars.get(name).filter(|value| !value.is_empty());
+    let user = var("USER").or_else(|| var("LOGNAME"))?;
+    Some(match var("HOSTNAME") {
+        Some(host) => format!("{user}@{host}"),
+        None => user,
+    })
+}
+
+/// Makes a folder, and those above it, with mode 0700; keeps one that is there.
+fn make_folder(path: &Path) -> Result<(), StateError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(StateError::io("create the folder", path))?;
+    atomic::sync_folder(atomic::folder(path)).map_err(StateError::io("sync the folder of", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_new_folder_is_private_and_ignored_by_git() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/.tokenform");
+        let state = StateDir::open(&path).unwrap();
+        StateDir::open(&path).unwrap();
+        assert_eq!(fs::metadata(state.path()).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(fs::read_to_string(path.join(".gitignore")).unwrap(), "*\n");
+        let (history, findings) = state.history().unwrap();
+        assert!(history.head.is_none() && findings.is_empty());
+        assert!(state.unfinished().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_file_in_its_place_is_an_error_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        fs::write(&path, "").unwrap();
+        let error = StateDir::open(&path).err().unwrap().to_string();
+        assert!(error.contains("state"), "{error}");
+    }
+
+    #[test]
+    fn who_is_user_at_host() {
+        let env = |pairs: &[(&str, &str)]| {
+            let vars = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            Env { vars: crate::env::Vars::only(vars), ..Env::system() }
+        };
+        assert_eq!(who(&env(&[("USER", "ada"), ("HOSTNAME", "ci-1")])).unwrap(), "ada@ci-1");
+        assert_eq!(who(&env(&[("USER", ""), ("LOGNAME", "ada")])).unwrap(), "ada");
+        assert_eq!(who(&env(&[])), None);
+    }
+}

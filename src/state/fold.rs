@@ -1,0 +1,93 @@
+//! From journal to ledger: the one writer of the ledger. Killed anywhere, run again, it ends the same.
+
+use std::fs;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::journal::Record;
+use super::ledger::{self, Line};
+use super::replay::{self, Stage, StepLog, Unfinished};
+use super::{StateDir, StateError, atomic};
+use crate::model::code;
+use crate::model::finding::Finding;
+
+/// What a fold did.
+#[derive(Debug, Default)]
+pub struct Folded {
+    /// Steps that were new to the ledger.
+    pub appended: usize,
+    /// Where the journal went, if nothing is left to settle.
+    pub archived: Option<PathBuf>,
+    /// Torn last lines.
+    pub findings: Vec<Finding>,
+}
+
+/// Brings finished steps of the current journal into the ledger, then archives the journal if it is
+/// settled: every begun step is done, refused or failed, and the others were given up (`Closed`) or
+/// there are none. Call it under the state's lock.
+pub fn fold(dir: &StateDir) -> Result<Folded, StateError> {
+    let read = replay::read(dir)?;
+    let Some(journal) = read.journal else {
+        return if read.exists { drop_stillborn(dir) } else { Ok(Folded::default()) };
+    };
+    let ledger = ledger::read(dir)?;
+    let known = ledger.known();
+    let finished = journal.steps.iter().filter_map(|log| line(&journal, log));
+    let batch: Vec<Line> =
+        finished.filter(|line| !known.contains(&(line.apply.as_str(), &line.step))).collect();
+    let appended = batch.len();
+    if appended > 0 {
+        ledger.append(dir, batch)?;
+    }
+    let archived = if journal.settled() { Some(archive(dir, &journal)?) } else { None };
+    let findings = journal.findings.into_iter().chain(ledger.findings).collect();
+    Ok(Folded { appended, archived, findings })
+}
+
+/// The ledger's line of a step that happened; none for one that did not, or that nobody knows of.
+fn line(journal: &Unfinished, log: &StepLog) -> Option<Line> {
+    match log.stage {
+        Stage::Done | Stage::Failed => Some(Line {
+            version: ledger::VERSION,
+            apply: journal.apply_id.clone(),
+            step: log.step.clone(),
+            at: finished_at(log),
+            address: log.address.clone(),
+            verb: log.verb,
+            facts: log.facts.clone(),
+            delivered: log.delivered.clone(),
+            rationale: log.rationale.clone(),
+            by: journal.by.clone(),
+            prev: None,
+        }),
+        Stage::Began | Stage::Answered | Stage::Delivered | Stage::Refused | Stage::InDoubt => None,
+    }
+}
+
+fn finished_at(log: &StepLog) -> Timestamp {
+    match &log.last {
+        Record::Done { at, .. } | Record::Failed { at, .. } => *at,
+        _ => log.began_at,
+    }
+}
+
+fn archive(dir: &StateDir, journal: &Unfinished) -> Result<PathBuf, StateError> {
+    let from = dir.journal_path();
+    let to = from.with_file_name(format!("{}.jsonl", journal.apply_id));
+    let moved = fs::rename(&from, &to).and_then(|()| atomic::sync_folder(atomic::folder(&to)));
+    moved.map_err(StateError::io("archive", &from))?;
+    Ok(to)
+}
+
+/// A journal without its first line: `Began` waits for that line, so nothing had begun.
+fn drop_stillborn(dir: &StateDir) -> Result<Folded, StateError> {
+    let path = dir.journal_path();
+    let removed = fs::remove_file(&path).and_then(|()| atomic::sync_folder(atomic::folder(&path)));
+    removed.map_err(StateError::io("remove", &path))?;
+    let told = format!("{} had no whole first line; no step had begun, so it was removed", path.display());
+    Ok(Folded { findings: vec![Finding::new(code::STATE_TORN, told)], ..Folded::default() })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+//! Folding after every prefix of a journal, torn anywhere, and after every instant of a kill.
+
+use super::*;
+use crate::model::address::Address;
+use crate::model::history::Facts;
+use crate::model::secret::{DigestKey, Fingerprint, Secret};
+use crate::model::step::StepId;
+use crate::model::verb::Verb;
+use crate::state::journal::Journal;
+use crate::state::lines::to_line;
+
+fn at() -> Timestamp {
+    "2026-11-22T10:00:00Z".parse().unwrap()
+}
+
+fn print(text: &str) -> Fingerprint {
+    DigestKey::new(Secret::new(vec![1; 32])).fingerprint(&Secret::new(text.into()))
+}
+
+fn team(name: &str) -> Address {
+    Address::connection("ibm", "prod").owner("m").item("team", name)
+}
+
+fn id(name: &str) -> StepId {
+    StepId::new(Verb::Reset, &team(name), 1)
+}
+
+fn began(name: &str) -> Record {
+    let facts = Facts { old_fingerprint: Some(print("old")), ..Facts::default() };
+    let (verb, rationale) = (Verb::Reset, Some("TRA-12".to_owned()));
+    Record::Began { step: id(name), address: team(name), verb, at: at(), attempt: 1, facts, rationale }
+}
+
+fn answered(name: &str) -> Record {
+    let facts = Facts { fingerprint: Some(print("new")), ..Facts::default() };
+    Record::Answered { step: id(name), at: at(), facts }
+}
+
+fn delivered(name: &str) -> Record {
+    Record::Delivered { step: id(name), at: at(), slot: format!("env#{name}"), fingerprint: print("new") }
+}
+
+fn done(name: &str) -> Record {
+    Record::Done { step: id(name), at: at(), facts: Facts { remote_id: Some(7), ..Facts::default() } }
+}
+
+/// A plan file that has these steps.
+fn plan(names: &[&str]) -> String {
+    let steps: Vec<_> = names.iter().map(|name| serde_json::json!({ "id": id(name) })).collect();
+    serde_json::json!({ "steps": steps }).to_string()
+}
+
+fn opened(names: &[&str]) -> Record {
+    let by = Some("ada@ci-1".to_owned());
+    Record::Opened { version: 1, apply_id: "a1".into(), at: at(), by, plan: plan(names) }
+}
+
+fn failed(name: &str) -> Record {
+    let facts = Facts { remote_id: Some(9), ..Facts::default() };
+    Record::Failed { step: id(name), at: at(), reason: "disk full".into(), facts }
+}
+
+fn refused(name: &str) -> Record {
+    Record::Refused { step: id(name), at: at(), reason: "403".into() }
+}
+
+fn in_doubt(name: &str) -> Record {
+    Record::InDoubt { step: id(name), at: at(), reason: "no answer".into() }
+}
+
+fn state() -> (tempfile::TempDir, StateDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    (dir, state)
+}
+
+fn put(state: &StateDir, bytes: &[u8]) {
+    let path = state.journal_path();
+    fs::create_dir_all(atomic::folder(&path)).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+fn put_records(state: &StateDir, records: &[Record]) {
+    put(state, &records.iter().flat_map(to_line).collect::<Vec<u8>>());
+}
+
+fn story() -> Vec<Record> {
+    vec![
+        opened(&["a", "b", "c"]),
+        began("a"),
+        began("b"),
+        answered("a"),
+        delivered("a"),
+        done("a"),
+        in_doubt("b"),
+        answered("b"),
+        failed("b"),
+        began("c"),
+        refused("c"),
+        Record::Closed { at: at() },
+    ]
+}
+
+#[test]
+fn killed_after_any_byte_and_gone_on_with_the_end_is_the_same() {
+    let bytes: Vec<u8> = story().iter().flat_map(to_line).collect();
+    let (_whole, expected) = state();
+    put(&expected, &bytes);
+    fold(&expected).unwrap();
+    let expected = fs::read(expected.ledger_path()).unwrap();
+    let start = to_line(&story()[0]).len();
+    for cut in (start..bytes.len()).step_by(7).chain([bytes.len()]) {
+        let (_dir, state) = state();
+        put(&state, &bytes[..cut]);
+        fold(&state).unwrap();
+        fold(&state).unwrap();
+        // a run after the crash finds the journal, unless all was settled before, and ends it
+        if state.journal_path().exists() {
+            put(&state, &bytes);
+        }
+        let last = fold(&state).unwrap();
+        assert!(last.archived.is_some() || cut >= bytes.len() - to_line(&story()[11]).len(), "{cut}");
+        assert_eq!(fs::read(state.ledger_path()).unwrap(), expected, "cut at {cut}");
+        assert!(state.unfinished().unwrap().is_none());
+    }
+}
+
+#[test]
+fn a_fold_killed_while_appending_is_completed_by_the_next() {
+    let (_dir, state) = state();
+    put_records(&state, &story());
+    let journal = fs::read(state.journal_path()).unwrap();
+    fold(&state).unwrap();
+    let ledger = fs::read(state.ledger_path()).unwrap();
+    for cut in 0..ledger.len() {
+        put(&state, &journal);
+        fs::write(state.ledger_path(), &ledger[..cut]).unwrap();
+        let folded = fold(&state).unwrap();
+        assert_eq!(fs::read(state.ledger_path()).unwrap(), ledger, "cut at {cut}");
+        assert!(folded.archived.is_some());
+    }
+}
+
+#[test]
+fn a_fold_killed_before_archiving_adds_nothing_twice() {
+    let (_dir, state) = state();
+    put_records(&state, &story());
+    let journal = fs::read(state.journal_path()).unwrap();
+    assert_eq!(fold(&state).unwrap().appended, 2);
+    put(&state, &journal);
+    let again = fold(&state).unwrap();
+    assert_eq!((again.appended, again.archived.is_some()), (0, true));
+    assert_eq!(ledger::verify(&state).unwrap().0, 2);
+}
+
+#[test]
+fn done_and_failed_are_remembered_with_all_their_facts_and_refused_is_not() {
+    let (_dir, state) = state();
+    put_records(&state, &story());
+    let archived = fold(&state).unwrap().archived.unwrap();
+    assert!(archived.ends_with("journal/a1.jsonl") && archived.exists());
+    let lines = ledger::read(&state).unwrap().lines;
+    let a = &lines[0];
+    assert_eq!(a.facts.old_fingerprint, Some(print("old")));
+    assert_eq!((a.facts.fingerprint.clone(), a.facts.remote_id), (Some(print("new")), Some(7)));
+    assert_eq!(a.delivered["env#a"], print("new"));
+    assert_eq!((a.by.as_deref(), a.rationale.as_deref()), (Some("ada@ci-1"), Some("TRA-12")));
+    assert_eq!((&lines[1].step, lines[1].facts.remote_id), (&id("b"), Some(9)));
+    let (history, _) = state.history().unwrap();
+    assert!(history.objects.contains_key(&team("b")) && !history.objects.contains_key(&team("c")));
+}
+
+/// Folds a journal and says what is left of it.
+fn left(records: &[Record]) -> (Option<Unfinished>, usize) {
+    let (_dir, state) = state();
+    put_records(&state, records);
+    let folded = fold(&state).unwrap();
+    let left = state.unfinished().unwrap();
+    assert_eq!(folded.archived.is_none(), left.is_some());
+    (left, ledger::verify(&state).unwrap().0)
+}
+
+#[test]
+fn a_journal_stays_while_something_is_to_be_settled() {
+    let closed = Record::Closed { at: at() };
+    let doubt = [opened(&["a"]), began("a"), in_doubt("a"), closed.clone()];
+    let (journal, lines) = left(&doubt);
+    let journal = journal.unwrap();
+    let log = journal.step(&id("a")).unwrap();
+    assert_eq!(
+        (log.stage, log.facts.old_fingerprint.clone(), lines),
+        (Stage::InDoubt, Some(print("old")), 0)
+    );
+    assert_eq!(journal.plan, plan(&["a"]).into_bytes());
+
+    // killed between two steps: the second was not given up
+    let (journal, lines) = left(&[opened(&["a", "b"]), began("a"), done("a")]);
+    assert!(journal.is_some() && lines == 1);
+    // given up
+    assert!(left(&[opened(&["a", "b"]), began("a"), done("a"), closed.clone()]).0.is_none());
+    // all begun and finished, killed before the end was written
+    assert!(left(&[opened(&["a"]), began("a"), done("a")]).0.is_none());
+    // closed once, then resumed and killed
+    assert!(left(&[opened(&["a", "b"]), began("a"), in_doubt("a"), closed, done("a")]).0.is_some());
+    // refused, then tried again
+    let (journal, _) = left(&[opened(&["a"]), began("a"), refused("a"), began("a")]);
+    assert_eq!(journal.unwrap().steps[0].stage, Stage::Began);
+}
+
+#[test]
+fn damage_before_the_last_line_stops_and_names_the_line() {
+    let cases: [(&str, Vec<Record>); 4] = [
+        ("line 2", vec![opened(&["a"]), opened(&["a"])]),
+        ("line 2", vec![opened(&["a"]), done("a")]),
+        ("line 4", vec![opened(&["a"]), began("a"), done("a"), began("a")]),
+        ("line 1", vec![began("a")]),
+    ];
+    for (place, records) in cases {
+        let (_dir, state) = state();
+        put_records(&state, &records);
+        let error = fold(&state).unwrap_err().to_string();
+        assert!(error.contains(place), "{error}");
+        assert!(state.journal_path().exists());
+    }
+    let (_dir, state) = state();
+    put(&state, &[to_line(&opened(&[])), b"{\"done\n".to_vec(), to_line(&began("a"))].concat());
+    assert!(fold(&state).unwrap_err().to_string().contains("line 2"));
+}
+
+#[test]
+fn a_newer_journal_is_refused_whatever_it_holds() {
+    let (_dir, state) = state();
+    put(&state, b"{\"opened\":{\"version\":2,\"other\":[]}}\n{\"odd\":1}\n");
+    assert!(matches!(fold(&state), Err(StateError::Newer { found: 2, ours: 1, .. })));
+}
+
+#[test]
+fn a_journal_torn_in_its_first_line_never_was() {
+    let (_dir, state) = state();
+    put(&state, b"{\"opened\":{\"ver");
+    assert!(state.unfinished().unwrap().is_none());
+    assert_eq!(fold(&state).unwrap().findings.len(), 1);
+    Journal::create(&state, "a2", at(), b"{}").unwrap();
+}
+
+#[tokio::test]
+async fn the_holder_of_the_lock_is_in_the_ledger() {
+    let (_dir, state) = state();
+    let _lock = state.lock("ada@ci-1").unwrap();
+    let journal = Journal::create(&state, "a1", at(), plan(&["a"]).as_bytes()).unwrap();
+    journal.record(began("a")).await.unwrap();
+    journal.record(done("a")).await.unwrap();
+    journal.close(at()).await.unwrap();
+    fold(&state).unwrap();
+    assert_eq!(ledger::read(&state).unwrap().lines[0].by.as_deref(), Some("ada@ci-1"));
+}

@@ -1,0 +1,304 @@
+//! What a journal says: the plan, and how far each step came.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::journal::{Record, VERSION};
+use super::lines::Whole;
+use super::{StateDir, StateError};
+use crate::model::address::Address;
+use crate::model::finding::Finding;
+use crate::model::history::Facts;
+use crate::model::secret::Fingerprint;
+use crate::model::step::StepId;
+use crate::model::verb::Verb;
+
+/// An apply as its journal tells it.
+#[derive(Clone, Debug)]
+pub struct Unfinished {
+    pub apply_id: String,
+    /// When the apply began.
+    pub at: Timestamp,
+    pub by: Option<String>,
+    /// The sealed plan file's bytes.
+    pub plan: Vec<u8>,
+    /// Steps that began, in the order in which they first did.
+    pub steps: Vec<StepLog>,
+    /// The last run ended in order.
+    pub closed: bool,
+    /// A torn last line, if there was one.
+    pub findings: Vec<Finding>,
+    /// Where each step stands in `steps`.
+    index: BTreeMap<StepId, usize>,
+}
+
+/// How far one step came.
+#[derive(Clone, Debug)]
+pub struct StepLog {
+    pub step: StepId,
+    pub address: Address,
+    pub verb: Verb,
+    /// When its last attempt began.
+    pub began_at: Timestamp,
+    pub attempt: u32,
+    pub rationale: Option<String>,
+    /// All facts recorded so far; later ones replace earlier ones.
+    pub facts: Facts,
+    /// Slot → fingerprint of the value it was given.
+    pub delivered: BTreeMap<String, Fingerprint>,
+    pub stage: Stage,
+    pub last: Record,
+}
+
+/// Where a step stands after its last record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Its request may have left.
+    Began,
+    Answered,
+    /// At least one destination has its value.
+    Delivered,
+    Done,
+    Refused,
+    Failed,
+    InDoubt,
+}
+
+impl Stage {
+    /// Whether nothing is left to settle.
+    pub fn finished(self) -> bool {
+        match self {
+            Self::Done | Self::Refused | Self::Failed => true,
+            Self::Began | Self::Answered | Self::Delivered | Self::InDoubt => false,
+        }
+    }
+}
+
+impl Unfinished {
+    /// The log of one step, if it began.
+    pub fn step(&self, id: &StepId) -> Option<&StepLog> {
+        self.index.get(id).map(|at| &self.steps[*at])
+    }
+
+    /// Whether nothing is left: every begun step is finished, and the others were given up or there
+    /// are none.
+    pub fn settled(&self) -> bool {
+        self.steps.iter().all(|log| log.stage.finished()) && (self.closed || self.all_begun())
+    }
+
+    fn all_begun(&self) -> bool {
+        match serde_json::from_slice::<PlanSteps>(&self.plan) {
+            Ok(plan) => plan.steps.iter().all(|step| self.index.contains_key(&step.id)),
+            Err(_) => false,
+        }
+    }
+}
+
+/// The part of a plan file that tells which steps there are.
+#[derive(Deserialize)]
+struct PlanSteps {
+    #[serde(default)]
+    steps: Vec<PlanStep>,
+}
+
+#[derive(Deserialize)]
+struct PlanStep {
+    id: StepId,
+}
+
+/// The current journal, if there is one.
+pub(super) struct Read {
+    pub journal: Option<Unfinished>,
+    /// How many bytes of the file are whole lines.
+    pub length: usize,
+    /// The file exists. Without a journal in it, it was torn at its first line: nothing had begun.
+    pub exists: bool,
+}
+
+pub(super) fn read(dir: &StateDir) -> Result<Read, StateError> {
+    let path = dir.journal_path();
+    let Some(whole) = Whole::read(&path)? else {
+        return Ok(Read { journal: None, length: 0, exists: false });
+    };
+    let mut journal = None;
+    for (number, line) in whole.lines() {
+        take(&mut journal, &path, number, line)?;
+    }
+    if let Some(journal) = &mut journal {
+        journal.findings.extend(whole.torn);
+    }
+    Ok(Read { journal, length: whole.bytes.len(), exists: true })
+}
+
+/// An apply id is a file name: nothing that leads out of the folder, and not the current journal's.
+pub(super) fn is_apply_id(id: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    !id.is_empty() && id.len() <= 100 && id != "current" && id.bytes().all(plain)
+}
+
+fn take(journal: &mut Option<Unfinished>, path: &Path, number: usize, line: &[u8]) -> Result<(), StateError> {
+    let damaged = |reason: String| StateError::damaged(path, number, reason);
+    match journal {
+        None => *journal = Some(opened(path, line)?),
+        Some(journal) => {
+            let record =
+                serde_json::from_slice(line).map_err(|e| damaged(format!("is not a record: {e}")))?;
+            journal.add(record).map_err(|reason| damaged(reason.into()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The version alone, whatever else a newer first line holds.
+#[derive(Deserialize)]
+struct Versioned {
+    opened: OpenedVersion,
+}
+
+#[derive(Deserialize)]
+struct OpenedVersion {
+    version: u32,
+}
+
+fn opened(path: &Path, line: &[u8]) -> Result<Unfinished, StateError> {
+    let damaged = |reason: String| StateError::damaged(path, 1, reason);
+    let head: Versioned =
+        serde_json::from_slice(line).map_err(|e| damaged(format!("is not the start of a journal: {e}")))?;
+    if head.opened.version > VERSION {
+        return Err(StateError::Newer { path: path.to_owned(), found: head.opened.version, ours: VERSION });
+    }
+    match serde_json::from_slice(line) {
+        Ok(Record::Opened { version: _, apply_id, at, by, plan }) if is_apply_id(&apply_id) => {
+            Ok(Unfinished {
+                apply_id,
+                at,
+                by,
+                plan: plan.into_bytes(),
+                steps: Vec::new(),
+                closed: false,
+                findings: Vec::new(),
+                index: BTreeMap::new(),
+            })
+        }
+        Ok(_) => Err(damaged("does not open a journal".into())),
+        Err(error) => Err(damaged(format!("is not the start of a journal: {error}"))),
+    }
+}
+
+impl Unfinished {
+    fn add(&mut self, record: Record) -> Result<(), &'static str> {
+        self.closed = matches!(record, Record::Closed { .. });
+        match &record {
+            Record::Opened { .. } => Err("opens the journal a second time"),
+            Record::Closed { .. } => Ok(()),
+            Record::Began { .. } => self.begin(record),
+            Record::Answered { step, facts, .. } => self.advance(step, Stage::Answered, Some(facts), &record),
+            Record::Delivered { step, slot, fingerprint, .. } => {
+                let log = self.advance(step, Stage::Delivered, None, &record);
+                log.map(|()| self.deliver(step, slot, fingerprint))
+            }
+            Record::Done { step, facts, .. } => self.advance(step, Stage::Done, Some(facts), &record),
+            Record::Refused { step, .. } => self.advance(step, Stage::Refused, None, &record),
+            Record::Failed { step, facts, .. } => self.advance(step, Stage::Failed, Some(facts), &record),
+            Record::InDoubt { step, .. } => self.advance(step, Stage::InDoubt, None, &record),
+        }
+    }
+
+    /// A first attempt, or another one after a refusal or a look that said "did not happen".
+    fn begin(&mut self, record: Record) -> Result<(), &'static str> {
+        let Record::Began { step, address, verb, at, attempt, facts, rationale } = record.clone() else {
+            return Err("is not a begin");
+        };
+        let known = self.index.get(&step).copied();
+        if known.is_some_and(|i| matches!(self.steps[i].stage, Stage::Done | Stage::Failed)) {
+            return Err("begins a finished step again");
+        }
+        let delivered = BTreeMap::new();
+        let stage = Stage::Began;
+        let log = StepLog {
+            step,
+            address,
+            verb,
+            began_at: at,
+            attempt,
+            rationale,
+            facts,
+            delivered,
+            stage,
+            last: record,
+        };
+        match known {
+            Some(i) => self.steps[i] = log,
+            None => {
+                self.index.insert(log.step.clone(), self.steps.len());
+                self.steps.push(log);
+            }
+        }
+        Ok(())
+    }
+
+    fn advance(
+        &mut self,
+        step: &StepId,
+        stage: Stage,
+        facts: Option<&Facts>,
+        record: &Record,
+    ) -> Result<(), &'static str> {
+        let log = self.log(step).ok_or("is about a step that never began")?;
+        if log.stage.finished() {
+            return Err("is about a finished step");
+        }
+        log.stage = stage;
+        log.last = record.clone();
+        if let Some(facts) = facts {
+            overlay(&mut log.facts, facts);
+        }
+        Ok(())
+    }
+
+    fn log(&mut self, step: &StepId) -> Option<&mut StepLog> {
+        self.index.get(step).map(|at| &mut self.steps[*at])
+    }
+
+    fn deliver(&mut self, step: &StepId, slot: &str, fingerprint: &Fingerprint) {
+        if let Some(log) = self.log(step) {
+            log.delivered.insert(slot.to_owned(), fingerprint.clone());
+        }
+    }
+}
+
+/// Lays later facts over earlier ones. Every field is named, so that a new one is not forgotten.
+fn overlay(facts: &mut Facts, later: &Facts) {
+    let Facts {
+        fingerprint,
+        old_fingerprint,
+        issued_at,
+        remote_id,
+        access_id,
+        predecessor,
+        nonce,
+        enabled,
+        proof,
+        identity,
+        setting,
+    } = later.clone();
+    fn lay<T>(under: &mut Option<T>, over: Option<T>) {
+        if over.is_some() {
+            *under = over;
+        }
+    }
+    lay(&mut facts.fingerprint, fingerprint);
+    lay(&mut facts.old_fingerprint, old_fingerprint);
+    lay(&mut facts.issued_at, issued_at);
+    lay(&mut facts.remote_id, remote_id);
+    lay(&mut facts.access_id, access_id);
+    lay(&mut facts.predecessor, predecessor);
+    lay(&mut facts.nonce, nonce);
+    lay(&mut facts.enabled, enabled);
+    lay(&mut facts.proof, proof);
+    lay(&mut facts.identity, identity);
+    lay(&mut facts.setting, setting);
+}
