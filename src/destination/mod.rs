@@ -1,1 +1,184 @@
-//! (under construction)
+//! Where new secrets go: [`probe`] before the first mutation, [`deliver`] after it.
+//!
+//! A probe never writes to the key that consumers read. A delivery happens whole or not at all, and
+//! neither its receipt nor its error holds the value.
+
+mod command;
+mod dotenv;
+mod file;
+mod json;
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::env::Env;
+use crate::model::address::Address;
+use crate::model::code;
+use crate::model::finding::Finding;
+use crate::model::secret::Secret;
+use crate::model::step::Delivery;
+use crate::model::vocabulary::Period;
+use crate::state::StateDir;
+
+/// Where new secrets go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Destination {
+    /// A file, written atomically with mode 0600.
+    File(FileDestination),
+    /// A program that takes the value on standard input.
+    Command(CommandDestination),
+}
+
+/// A file that takes values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileDestination {
+    /// Relative to the file that names it. Missing folders are not created.
+    pub path: PathBuf,
+    pub format: FileFormat,
+}
+
+/// How a file holds values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FileFormat {
+    /// The value alone, no line end added.
+    Raw,
+    /// `KEY='value'` lines; other lines are kept as they are.
+    Dotenv,
+    /// One JSON object; other keys are kept as they are.
+    Json,
+}
+
+/// A program that takes values: each on its standard input, the names in its environment as
+/// `TOKENFORM_DELIVER_ADDRESS`, `TOKENFORM_DELIVER_KEY` and, for an id, `TOKENFORM_DELIVER_ID_KEY`
+/// and `TOKENFORM_DELIVER_ID`. Never in its arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommandDestination {
+    /// The program and its arguments.
+    pub run: Vec<String>,
+    /// A program that exits with 0 when the destination can take a value. Without it the program
+    /// of `run` is only looked up, and the destination counts as not probed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Vec<String>>,
+    /// How long either may run. Default 60s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Period>,
+}
+
+/// A new value on its way to one destination.
+pub struct Handover<'a> {
+    /// Whose value it is.
+    pub address: &'a Address,
+    /// The key that takes the value.
+    pub key: Option<&'a str>,
+    pub value: &'a Secret,
+    /// The key that takes the id, written in the same atomic write.
+    pub id_key: Option<&'a str>,
+    /// The id of an id-and-key pair; no secret.
+    pub id: Option<&'a str>,
+}
+
+/// One key and the value that it takes.
+struct Entry<'a> {
+    key: &'a str,
+    value: &'a Secret,
+}
+
+/// Where a value went, for people: `written to secrets/ops.env`. Secret-free.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    pub text: String,
+}
+
+/// What a probe found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probed {
+    Writable,
+    /// Nobody could tell without delivering; why.
+    NotProbed(String),
+}
+
+/// A destination that can't take the value. Names it and says why; never holds the value.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("destination `{name}`: {reason}")]
+pub struct DestinationError {
+    pub name: String,
+    pub reason: String,
+    pub help: Option<String>,
+}
+
+impl DestinationError {
+    /// The error as told to the user.
+    pub fn finding(&self) -> Finding {
+        let finding = Finding::new(code::DESTINATION, self.to_string());
+        match &self.help {
+            Some(help) => finding.help(help.clone()),
+            None => finding,
+        }
+    }
+}
+
+/// Why a destination can't take a value, and what to do about it.
+struct Trouble {
+    reason: String,
+    help: Option<String>,
+}
+
+impl Trouble {
+    fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), help: None }
+    }
+
+    fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+
+    fn named(self, name: &str) -> DestinationError {
+        DestinationError { name: name.to_owned(), reason: self.reason, help: self.help }
+    }
+}
+
+/// Whether a delivery's keys are ones that the destination can hold; the reason if not. Pure: for
+/// `validate` and `plan`, so that nothing is issued that could not be written.
+pub fn fits(destination: &Destination, delivery: &Delivery) -> Result<(), String> {
+    match destination {
+        Destination::File(file) => file::fits(file, delivery.key.as_deref(), delivery.id_key.as_deref()),
+        Destination::Command(_) => Ok(()),
+    }
+}
+
+/// Whether the destination can take a value now, as far as that shows without delivering one.
+pub async fn probe(name: &str, destination: &Destination, env: &Env) -> Result<Probed, DestinationError> {
+    let probed = match destination {
+        Destination::File(file) => file::probe(file).map(|()| Probed::Writable),
+        Destination::Command(command) => command::probe(command, env).await,
+    };
+    probed.map_err(|trouble| trouble.named(name))
+}
+
+/// Brings a value to the destination, under its lock in this process and on disk.
+pub async fn deliver(
+    name: &str,
+    destination: &Destination,
+    what: &Handover<'_>,
+    state: &StateDir,
+    env: &Env,
+) -> Result<Receipt, DestinationError> {
+    let receipt = match destination {
+        Destination::File(file) => file::deliver(file, what, state).await,
+        Destination::Command(command) => command::deliver(name, command, what, state, env).await,
+    };
+    receipt.map_err(|trouble| trouble.named(name))
+}
+
+/// The name of a lock file, from what the lock is of.
+fn lock_name(kind: &str, of: &[u8]) -> String {
+    use sha2::Digest;
+    let digest = sha2::Sha256::digest(of);
+    format!("{kind}-{}", crate::model::secret::hex(&digest[..8]))
+}

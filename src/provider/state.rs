@@ -1,13 +1,13 @@
 //! The two things a plan is made from: what is wanted ([`Desired`]) and what is there ([`Snapshot`]).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ibm, logicmonitor};
+pub use crate::destination::{CommandDestination, Destination, FileDestination, FileFormat};
 use crate::model::address::Address;
 use crate::model::observed::Observed;
 use crate::model::vocabulary::Period;
@@ -34,54 +34,6 @@ pub struct Rotate {
     pub idle: Period,
     /// How long a disabled one is kept before it is deleted.
     pub soak: Period,
-}
-
-/// Where new secrets go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Destination {
-    /// A file, written atomically with mode 0600.
-    File(FileDestination),
-    /// A program that takes the value on standard input.
-    Command(CommandDestination),
-}
-
-/// A file that takes values.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FileDestination {
-    /// Relative to the file that names it. Missing folders are not created.
-    pub path: PathBuf,
-    pub format: FileFormat,
-}
-
-/// How a file holds values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum FileFormat {
-    /// The value alone, no line end added.
-    Raw,
-    /// `KEY='value'` lines; other lines are kept as they are.
-    Dotenv,
-    /// One JSON object; other keys are kept as they are.
-    Json,
-}
-
-/// A program that takes values: each on its standard input, the names in its environment as
-/// `TOKENFORM_ADDRESS`, `TOKENFORM_KEY_NAME` and, for an id, `TOKENFORM_ID_KEY_NAME` and
-/// `TOKENFORM_ID`. Never in its arguments.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CommandDestination {
-    /// The program and its arguments.
-    pub run: Vec<String>,
-    /// A program that exits with 0 when the destination can take a value. Without it the program
-    /// of `run` is only looked up, and the destination counts as not probed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub probe: Option<Vec<String>>,
-    /// How long either may run. Default 60s.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Period>,
 }
 
 /// The most changes of each sort that one plan may hold, over all connections.

@@ -232,7 +232,8 @@ mod tests {
 
     #[test]
     fn tampering_is_found_and_the_line_named() {
-        let cases: [(usize, &dyn Fn(&str) -> String); 4] = [
+        type Change<'a> = &'a dyn Fn(&str) -> String;
+        let cases: [(usize, Change<'_>); 4] = [
             (1, &|text| text.replacen("TRA-12", "TRA-13", 1)),
             (2, &|text| {
                 text.lines().enumerate().filter(|(i, _)| *i != 1).map(|(_, l)| format!("{l}\n")).collect()

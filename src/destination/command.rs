@@ -1,0 +1,206 @@
+//! A program that takes values on its standard input. Never in its arguments, where other users of
+//! the machine could read them.
+
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStderr, ChildStdin, Command};
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use super::{CommandDestination, Handover, Probed, Receipt, Trouble, lock_name};
+use crate::env::Env;
+use crate::model::secret::Secret;
+use crate::state::StateDir;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long what a program said is still read after it ended: a child of its own may hold the pipe.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// How much of what a program says is looked at. More gives no hint.
+const HEARD: u64 = 64 * 1024;
+
+/// The longest hint, in characters.
+const HINT: usize = 200;
+
+/// Runs the declared probe, else only looks the program up.
+pub(super) async fn probe(command: &CommandDestination, env: &Env) -> Result<Probed, Trouble> {
+    let program = resolve(&command.run, env)?;
+    let Some(probe) = &command.probe else {
+        let why = format!("{} is there; no `probe` is declared", program.display());
+        return Ok(Probed::NotProbed(why));
+    };
+    let mut child = prepared(probe, env)?;
+    child.stdin(Stdio::null());
+    run(&mut child, &probe[0], None, limit(command)).await.map(|()| Probed::Writable)
+}
+
+pub(super) async fn deliver(
+    name: &str,
+    command: &CommandDestination,
+    what: &Handover<'_>,
+    state: &StateDir,
+    env: &Env,
+) -> Result<Receipt, Trouble> {
+    let hold = state.hold(&lock_name("command", name.as_bytes())).await;
+    let _hold = hold.map_err(|e| Trouble::new(e.to_string()))?;
+    let mut child = prepared(&command.run, env)?;
+    child.stdin(Stdio::piped());
+    child.env("TOKENFORM_DELIVER_ADDRESS", what.address.to_string());
+    for (variable, text) in [
+        ("TOKENFORM_DELIVER_KEY", what.key),
+        ("TOKENFORM_DELIVER_ID_KEY", what.id_key),
+        ("TOKENFORM_DELIVER_ID", what.id),
+    ] {
+        match text {
+            Some(text) => child.env(variable, text),
+            None => child.env_remove(variable),
+        };
+    }
+    run(&mut child, &command.run[0], Some(what.value), limit(command)).await?;
+    Ok(Receipt { text: format!("taken by {}", command.run[0]) })
+}
+
+fn limit(command: &CommandDestination) -> Duration {
+    command.timeout.map_or(TIMEOUT, |period| period.as_duration())
+}
+
+/// A program with its arguments and without the state's key.
+fn prepared(run: &[String], env: &Env) -> Result<Command, Trouble> {
+    let mut command = Command::new(resolve(run, env)?);
+    command.args(&run[1..]).env_remove("TOKENFORM_KEY");
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    Ok(command)
+}
+
+/// The program's file: as it is if it has a `/`, else from `PATH`.
+fn resolve(run: &[String], env: &Env) -> Result<PathBuf, Trouble> {
+    let Some(program) = run.first().filter(|program| !program.is_empty()) else {
+        return Err(Trouble::new("names no program"));
+    };
+    let found = if program.contains('/') {
+        Some(PathBuf::from(program)).filter(|path| executable(path))
+    } else {
+        let path = env.vars.get("PATH").unwrap_or_default();
+        std::env::split_paths(OsStr::new(&path))
+            .map(|folder| folder.join(program))
+            .find(|file| executable(file))
+    };
+    found.ok_or_else(|| {
+        Trouble::new(format!("there is no program `{program}`")).help("Install it, or give its whole path.")
+    })
+}
+
+fn executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+/// Runs a program to its end; anything but exit code 0 is trouble.
+async fn run(
+    command: &mut Command,
+    name: &str,
+    value: Option<&Secret>,
+    limit: Duration,
+) -> Result<(), Trouble> {
+    let spawned = command.spawn();
+    let mut child = spawned.map_err(|e| Trouble::new(format!("`{name}` can't be started: {e}")))?;
+    let mut heard = Zeroizing::new(Vec::new());
+    let Ok(ended) = timeout(limit, attend(&mut child, value, &mut heard)).await else {
+        // it may have taken the value or not: a delivery may be repeated, so it counts as failed
+        let _ = child.kill().await;
+        return Err(Trouble::new(format!(
+            "`{name}` did not end within {} s and was stopped",
+            limit.as_secs()
+        )));
+    };
+    let reason = match ended {
+        (_, Err(e)) => format!("`{name}` can't be waited for: {e}"),
+        (_, Ok(status)) if !status.success() => format!("`{name}` failed ({status})"),
+        (Err(e), Ok(_)) if e.kind() == ErrorKind::BrokenPipe => format!("`{name}` did not read the value"),
+        (Err(e), Ok(_)) => format!("`{name}` could not be given the value: {e}"),
+        (Ok(()), Ok(_)) => return Ok(()),
+    };
+    let hint = hint(heard, value).map(|said| format!("It said: {said}"));
+    Err(Trouble { reason, help: hint })
+}
+
+/// Feeds a child, listens to it and waits for it, all at once.
+async fn attend(
+    child: &mut Child,
+    value: Option<&Secret>,
+    heard: &mut Vec<u8>,
+) -> (std::io::Result<()>, std::io::Result<ExitStatus>) {
+    let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
+    let work = async { tokio::join!(feed(stdin, value), child.wait()) };
+    let listen = listen(stderr, heard);
+    tokio::pin!(work, listen);
+    tokio::select! {
+        ended = &mut work => {
+            let _ = timeout(GRACE, &mut listen).await;
+            ended
+        }
+        () = &mut listen => work.await,
+    }
+}
+
+/// Writes the value and closes the pipe.
+#[expect(clippy::disallowed_methods, reason = "a destination takes the value")]
+async fn feed(stdin: Option<ChildStdin>, value: Option<&Secret>) -> std::io::Result<()> {
+    let (Some(mut stdin), Some(value)) = (stdin, value) else { return Ok(()) };
+    let bytes = value.expose(|bytes| Zeroizing::new(bytes.to_vec()));
+    stdin.write_all(&bytes).await?;
+    stdin.shutdown().await
+}
+
+/// Reads what a child says up to a limit, and the rest into nothing so that it never blocks.
+async fn listen(stderr: Option<ChildStderr>, heard: &mut Vec<u8>) {
+    let Some(mut stderr) = stderr else { return };
+    // a program that can't be heard gives no hint
+    let _ = (&mut stderr).take(HEARD + 1).read_to_end(heard).await;
+    let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
+}
+
+/// The last line that was said, with the value masked. Nothing if there was too much to be sure, or
+/// if a part of the value is left in it.
+#[expect(clippy::disallowed_methods, reason = "the value is looked for, to mask it")]
+fn hint(heard: Zeroizing<Vec<u8>>, value: Option<&Secret>) -> Option<String> {
+    if heard.len() as u64 > HEARD {
+        return None;
+    }
+    let masked = match value {
+        Some(value) => value.expose(|value| masked(&heard, value))?,
+        None => heard,
+    };
+    let text = String::from_utf8_lossy(&masked);
+    let line = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    Some(line.chars().filter(|c| !c.is_control()).take(HINT).collect())
+}
+
+/// The shortest part of a value that is worth hiding.
+const PART: usize = 6;
+
+fn masked(heard: &[u8], value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut masked = Zeroizing::new(Vec::with_capacity(heard.len() + 3));
+    let mut rest = heard;
+    while let Some(at) = find(rest, value) {
+        masked.extend_from_slice(&rest[..at]);
+        masked.extend_from_slice(b"***");
+        rest = &rest[at + value.len()..];
+    }
+    masked.extend_from_slice(rest);
+    let leaks = value.windows(PART).any(|part| find(&masked, part).is_some());
+    (!leaks).then_some(masked)
+}
+
+fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    if part.is_empty() { None } else { text.windows(part.len()).position(|window| window == part) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! Deliveries to real programs: what they are given, how they fail, what is told of it.
+
+use super::*;
+use crate::destination::{Destination, DestinationError, deliver as give, probe as ask};
+use crate::model::address::Address;
+use crate::model::vocabulary::Period;
+use std::fs;
+
+const VALUE: &str = "hunter2-hunter2";
+
+struct Room {
+    dir: tempfile::TempDir,
+    state: StateDir,
+}
+
+fn room() -> Room {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(&dir.path().join(".tokenform")).unwrap();
+    Room { dir, state }
+}
+
+fn sh(script: &str) -> Vec<String> {
+    ["sh", "-c", script, "sh"].map(str::to_owned).to_vec()
+}
+
+fn program(run: Vec<String>, probe: Option<Vec<String>>, timeout: Option<Period>) -> Destination {
+    Destination::Command(CommandDestination { run, probe, timeout })
+}
+
+impl Room {
+    async fn give(&self, to: &Destination) -> Result<Receipt, DestinationError> {
+        let address = Address::connection("logicmonitor", "acme").owner("ci").item("api_token", "x");
+        let value = Secret::new(VALUE.into());
+        let what = Handover {
+            address: &address,
+            key: Some("K"),
+            value: &value,
+            id_key: Some("ID"),
+            id: Some("id-7"),
+        };
+        give("vault", to, &what, &self.state, &Env::system()).await
+    }
+
+    async fn failure(&self, script: &str, timeout: Option<Period>) -> String {
+        let error = self.give(&program(sh(script), None, timeout)).await.unwrap_err();
+        let finding = error.finding();
+        let told = format!("{finding} {}", finding.help.as_deref().unwrap_or_default());
+        assert!(told.contains("destination `vault`") && !told.contains("hunter2"), "{told}");
+        told
+    }
+}
+
+#[tokio::test]
+async fn a_program_is_given_the_value_on_stdin_and_the_names_in_its_environment() {
+    let room = room();
+    let out = room.dir.path().join("out");
+    let script = format!(
+        "{{ cat; echo; echo \"$# $TOKENFORM_DELIVER_ADDRESS $TOKENFORM_DELIVER_KEY \
+         $TOKENFORM_DELIVER_ID_KEY $TOKENFORM_DELIVER_ID [$TOKENFORM_KEY]\"; }} > '{}'; echo {VALUE}",
+        out.display()
+    );
+    let receipt = room.give(&program(sh(&script), None, None)).await.unwrap();
+    assert_eq!(receipt.text, "taken by sh");
+    assert_eq!(
+        fs::read_to_string(out).unwrap(),
+        format!("{VALUE}\n0 logicmonitor.acme.ci.api_token[\"x\"] K ID id-7 []\n")
+    );
+}
+
+#[tokio::test]
+async fn a_failure_shows_the_last_line_with_the_value_masked() {
+    let told =
+        room().failure("v=$(cat); echo first >&2; echo \"bad $v! \u{1b}[31m\" >&2; exit 7", None).await;
+    assert!(told.contains("7") && told.contains("It said: bad ***! [31m"), "{told}");
+    assert!(!told.contains("first"));
+}
+
+#[tokio::test]
+async fn a_part_of_the_value_or_a_flood_gives_no_hint() {
+    let told = room().failure("cat | cut -c1-9 >&2; exit 1", None).await;
+    assert!(!told.contains("It said"), "{told}");
+    let told =
+        room().failure("cat >/dev/null; head -c 300000 /dev/zero | tr '\\0' x >&2; exit 1", None).await;
+    assert!(!told.contains("It said"), "{told}");
+}
+
+#[tokio::test]
+async fn a_program_that_hangs_is_stopped() {
+    let told = room().failure("exec sleep 30", Some(Period::seconds(1))).await;
+    assert!(told.contains("within 1 s"), "{told}");
+}
+
+#[tokio::test]
+async fn a_child_that_stays_behind_is_not_waited_for() {
+    let to = program(sh("cat >/dev/null; sleep 5 &"), None, Some(Period::seconds(4)));
+    room().give(&to).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_value_that_was_not_read_is_not_delivered() {
+    let room = room();
+    let value = Secret::new(vec![b'x'; 1024 * 1024]);
+    let address = Address::connection("ibm", "prod");
+    let what = Handover { address: &address, key: None, value: &value, id_key: None, id: None };
+    let to = program(sh("exit 0"), None, None);
+    let error = give("vault", &to, &what, &room.state, &Env::system()).await.unwrap_err();
+    assert!(error.reason.contains("did not read the value"), "{error}");
+}
+
+#[tokio::test]
+async fn a_probe_runs_the_declared_probe_and_never_the_program() {
+    let room = room();
+    let trace = room.dir.path().join("ran");
+    let run = sh(&format!("touch '{}'", trace.display()));
+    let env = Env::system();
+    let probed = |probe| {
+        let (run, env) = (run.clone(), env.clone());
+        async move { ask("vault", &program(run, probe, None), &env).await }
+    };
+    assert_eq!(probed(Some(sh("exit 0"))).await.unwrap(), Probed::Writable);
+    let error = probed(Some(sh("echo no token >&2; exit 3"))).await.unwrap_err();
+    assert!(error.finding().help.unwrap().contains("no token"));
+    assert!(matches!(probed(None).await.unwrap(), Probed::NotProbed(why) if why.contains("/sh")));
+    assert!(!trace.exists());
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_there_is_named() {
+    for run in [vec!["no-such-program-x".to_owned()], vec!["/no/such".to_owned()], vec![]] {
+        let name = run.first().cloned().unwrap_or("no program".into());
+        let error = ask("vault", &program(run, None, None), &Env::system()).await.unwrap_err();
+        assert!(error.to_string().contains(&name), "{error}");
+    }
+}

@@ -1,0 +1,138 @@
+//! A file that takes values: read, changed in memory, and replaced as a whole with mode 0600.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::{Entry, FileDestination, FileFormat, Handover, Receipt, Trouble, dotenv, json, lock_name};
+use crate::model::secret::Secret;
+use crate::state::{StateDir, atomic};
+
+/// A file with secrets is small; a larger one is some other file.
+const LARGEST: u64 = 1024 * 1024;
+
+pub(super) fn fits(file: &FileDestination, key: Option<&str>, id_key: Option<&str>) -> Result<(), String> {
+    let mut keys = [key, id_key].into_iter().flatten();
+    match file.format {
+        FileFormat::Raw if key.or(id_key).is_some() => {
+            Err("format `raw` holds one value and takes no `key` or `id_key`".into())
+        }
+        FileFormat::Raw => Ok(()),
+        _ if key.is_none() => Err("this format needs a `key` for the value".into()),
+        _ if key == id_key => Err("`key` and `id_key` are the same".into()),
+        FileFormat::Json => Ok(()),
+        FileFormat::Dotenv => match keys.find(|key| !dotenv::is_key(key)) {
+            Some(bad) => {
+                Err(format!("`{bad}` is no variable name (letters, digits and `_`, not a digit first)"))
+            }
+            None => Ok(()),
+        },
+    }
+}
+
+/// Shows that the file could be replaced: it is absent or one of ours to write, it parses, and a
+/// file beside it can be made. Touches neither it nor its keys.
+pub(super) fn probe(file: &FileDestination) -> Result<(), Trouble> {
+    let old = read(&file.path)?;
+    changed(file, &old, &[])?;
+    atomic::rehearse(&file.path)
+        .map_err(|e| Trouble::new(format!("can't write beside {}: {e}", file.path.display())))
+}
+
+pub(super) async fn deliver(
+    file: &FileDestination,
+    what: &Handover<'_>,
+    state: &StateDir,
+) -> Result<Receipt, Trouble> {
+    fits(file, what.key, what.id_key).map_err(Trouble::new)?;
+    let lock = lock_name("file", resolved(&file.path)?.as_os_str().as_bytes());
+    let _hold = state.hold(&lock).await.map_err(|e| Trouble::new(e.to_string()))?;
+    replace(file, what)?;
+    Ok(Receipt { text: format!("written to {}", file.path.display()) })
+}
+
+/// From read to rename; the caller holds the file's lock.
+fn replace(file: &FileDestination, what: &Handover<'_>) -> Result<(), Trouble> {
+    let write = |e: std::io::Error| Trouble::new(format!("can't write {}: {e}", file.path.display()));
+    let old = read(&file.path)?;
+    let id = what.id.map(|id| Secret::new(id.as_bytes().to_vec()));
+    let mut entries = Vec::new();
+    match (what.id_key, &id) {
+        (Some(key), Some(value)) => entries.push(Entry { key, value }),
+        (Some(key), None) => {
+            return Err(Trouble::new(format!("`id_key: {key}` is asked for, and the value has no id")));
+        }
+        (None, _) => {}
+    }
+    // a raw file has no key, and `fits` saw to it that others do
+    entries.push(Entry { key: what.key.unwrap_or_default(), value: what.value });
+    let new = changed(file, &old, &entries)?;
+    atomic::sweep(&file.path).map_err(write)?;
+    atomic::replace(&file.path, &new).map_err(write)
+}
+
+/// The file's bytes with the entries in place.
+fn changed(file: &FileDestination, old: &[u8], entries: &[Entry<'_>]) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+    let changed = match file.format {
+        FileFormat::Raw => Ok(raw(old, entries)),
+        FileFormat::Dotenv => dotenv::set(old, entries),
+        FileFormat::Json => json::set(old, entries),
+    };
+    changed.map_err(|reason| {
+        Trouble::new(format!("{} {reason}", file.path.display()))
+            .help("Correct the file, or name another one.")
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a destination takes the value")]
+fn raw(old: &[u8], entries: &[Entry<'_>]) -> Zeroizing<Vec<u8>> {
+    let value = entries.last().map(|entry| entry.value.expose(<[u8]>::to_vec));
+    Zeroizing::new(value.unwrap_or_else(|| old.to_vec()))
+}
+
+/// The file's bytes, empty if it does not exist. Refuses what a rename would silently replace: a
+/// link, a folder, a device.
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+    let folder = atomic::folder(path);
+    if !folder.is_dir() {
+        let trouble = Trouble::new(format!("the folder {} does not exist", folder.display()));
+        return Err(trouble.help("Create it; tokenform makes no folders for secrets."));
+    }
+    let can_t_read = |e: std::io::Error| Trouble::new(format!("can't read {}: {e}", path.display()));
+    let kind = match fs::symlink_metadata(path) {
+        Ok(meta) => meta.file_type(),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Zeroizing::default()),
+        Err(e) => return Err(can_t_read(e)),
+    };
+    if kind.is_symlink() {
+        let trouble = Trouble::new(format!("{} is a symbolic link", path.display()));
+        return Err(trouble.help("Name the file that it points to."));
+    }
+    if !kind.is_file() {
+        return Err(Trouble::new(format!("{} is not a regular file", path.display())));
+    }
+    let file = File::open(path).map_err(can_t_read)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(can_t_read)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(Trouble::new(format!(
+            "{} is larger than 1 MiB: hardly a file of secrets",
+            path.display()
+        )));
+    }
+    Ok(bytes)
+}
+
+/// The file's one true name, so that two destinations of one file share a lock.
+fn resolved(path: &Path) -> Result<std::path::PathBuf, Trouble> {
+    let folder = fs::canonicalize(atomic::folder(path));
+    let folder =
+        folder.map_err(|e| Trouble::new(format!("can't find the folder of {}: {e}", path.display())))?;
+    Ok(folder.join(path.file_name().unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests;
