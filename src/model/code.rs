@@ -114,6 +114,33 @@ codes! {
     IBM_LOCKED_OUT = "tokenform::ibm::locked_out", Error,
         "A wish about a token can't be met while the instance is IAM_ONLY.",
         "Declare `external_api_auth: ANY`, or remove `rotate` and `deliver`.";
+    IBM_OTHER_ACCOUNT = "tokenform::ibm::other_account", Error,
+        "The credential belongs to another account than the spec names.",
+        "Use the credential of the declared account, or correct `account`.";
+    IBM_TOKEN_REFUSED = "tokenform::ibm::token_refused", Error,
+        "The token of a team can't be read with this identity.",
+        "Grant it the role that reads API tokens (Writer or Manager) and membership of the team.";
+    IBM_NO_ACCESS = "tokenform::ibm::no_access", Error,
+        "The instance does not know this identity, or the host is another instance's.",
+        "Grant the identity a role and a team, open the dashboard once with it, and check region and endpoint.";
+    IBM_USERNAME = "tokenform::ibm::username", Error,
+        "A username can't stand in the path of a request.",
+        "Correct `owner`, or the `token_reset` path.";
+    IBM_RESET_UNCONFIRMED = "tokenform::ibm::reset_unconfirmed", Error,
+        "It is not proved that the old token is dead.",
+        "Look at the team's token in the console, then run `tokenform resume`.";
+    IBM_RESET_PATH = "tokenform::ibm::reset_path", Error,
+        "The configured `token_reset` call is not one that the vendor knows.",
+        "Correct `method` and `path`: what your own console calls when its button is pressed.";
+    IBM_MODE_UNCONFIRMED = "tokenform::ibm::mode_unconfirmed", Error,
+        "It is not proved that the authentication mode took effect.",
+        "Look at the instance, then run `tokenform resume`; nothing is sent twice.";
+    IBM_PARAMETERS_CHANGED = "tokenform::ibm::parameters_changed", Error,
+        "Other parameters of the instance are not as they were before the change.",
+        "Compare them with the values named here and restore what was not meant to change.";
+    LOCK_NOT_COVERED = "tokenform::apply::lock_not_covered", Error,
+        "A visible team has no proved reset of this plan, or its token has moved since.",
+        "Run `tokenform resume`: it shows the amended plan and asks for approval again.";
     SEAL_EDITED = "tokenform::seal::edited", Error,
         "The plan file's bytes do not match its seal.",
         "Make the plan again; an edited plan never runs.";

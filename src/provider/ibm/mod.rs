@@ -1,7 +1,20 @@
 //! IBM Cloud Monitoring and Workload Protection: team tokens and `external_api_auth`.
 
 pub mod draft;
+pub mod client;
+pub mod header;
+pub mod instance;
+pub mod mode;
+pub mod parameters;
+pub mod read;
+pub mod site;
 pub mod state;
+pub mod steps;
+pub mod team_token;
+pub mod wire;
+
+#[cfg(test)]
+pub mod fake;
 
 /// The vendor part of addresses.
 pub const VENDOR: &str = "ibm";
