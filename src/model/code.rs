@@ -42,6 +42,105 @@ macro_rules! codes {
 }
 
 codes! {
+    SPEC_NOT_FOUND = "tokenform::spec::not_found", Error,
+        "The path that should hold the spec does not exist, or the folder has no spec files.",
+        "Give the path of a spec file, or of a folder with `*.yaml` files.";
+    SPEC_UNREADABLE = "tokenform::spec::unreadable", Error,
+        "A file of the spec can't be read.",
+        "Check that it is a file, its permissions and its size.";
+    SPEC_NOT_UTF8 = "tokenform::spec::not_utf8", Error,
+        "A file of the spec is not UTF-8 text.",
+        "Save the file as UTF-8.";
+    SPEC_EMPTY = "tokenform::spec::empty", Error,
+        "A file of the spec holds nothing.",
+        "Write `version: 1` and the wished state, or remove the file.";
+    SPEC_SYNTAX = "tokenform::spec::syntax", Error,
+        "A file of the spec is not YAML.",
+        "Correct the place that is shown; indent with spaces, never with tabs.";
+    SPEC_DOCUMENTS = "tokenform::spec::several_documents", Error,
+        "A file of the spec holds more than one YAML document.",
+        "Put each document into a file of its own, in one folder.";
+    SPEC_TOO_DEEP = "tokenform::spec::too_deep", Error,
+        "Maps and lists of a file stand in each other deeper than any spec needs.",
+        "Check the brackets and the indentation.";
+    SPEC_ALIAS_BOMB = "tokenform::spec::alias_bomb", Error,
+        "The YAML aliases of a file unfold into far more than the file holds.",
+        "Write the values out, or split the spec into several files.";
+    SPEC_MERGE_KEY = "tokenform::spec::merge_key", Error,
+        "A YAML merge key `<<` stands in the spec.",
+        "Write the keys out, or repeat a whole value with an alias (`*name`).";
+    SPEC_DUPLICATE_KEY = "tokenform::spec::duplicate_key", Error,
+        "A key stands twice in one map.",
+        "Remove one of the two.";
+    SPEC_CONFLICT = "tokenform::spec::conflict", Error,
+        "Two files of the spec set the same thing.",
+        "Keep it in one of the files; only maps are merged.";
+    SPEC_VERSION = "tokenform::spec::version", Error,
+        "A file of the spec has no version, or one that tokenform never had.",
+        "Write `version: 1` at the top of each file.";
+    SPEC_NEWER = "tokenform::spec::newer_version", Error,
+        "The spec is written in a newer version of the language.",
+        "Upgrade tokenform.";
+    SPEC_UNKNOWN_KEY = "tokenform::spec::unknown_key", Error,
+        "A key is not part of the spec language.",
+        "Correct or remove the key; nothing is silently ignored.";
+    SPEC_MISSING_KEY = "tokenform::spec::missing_key", Error,
+        "A key that is needed is missing.",
+        "Add the key.";
+    SPEC_WRONG_TYPE = "tokenform::spec::wrong_type", Error,
+        "A value has the wrong type.",
+        "Write a value of the type that is named.";
+    SPEC_BAD_VALUE = "tokenform::spec::bad_value", Error,
+        "A value has the right type and can't be used.",
+        "Write a value as the message says.";
+    SPEC_BAD_DURATION = "tokenform::spec::bad_duration", Error,
+        "A value is not a duration.",
+        "Write for example 90d, 24h, 15m, 30s or 1d12h.";
+    SPEC_BAD_INSTANT = "tokenform::spec::bad_instant", Error,
+        "A value is not an instant.",
+        "Write RFC 3339 with a zone, for example 2026-11-01T00:00:00Z.";
+    SPEC_BAD_ENDPOINT = "tokenform::spec::bad_endpoint", Error,
+        "An endpoint is not an origin that a credential may be sent to.",
+        "Write scheme, host and port alone: https://host or https://host:8443; http:// only for loopback.";
+    SPEC_BAD_NAME = "tokenform::spec::bad_name", Error,
+        "A name can't be used.",
+        "Choose another name, as the message says.";
+    SPEC_CHOOSE_ONE = "tokenform::spec::choose_one", Error,
+        "Of several forms exactly one must be written.",
+        "Keep one of them.";
+    SPEC_LITERAL_SECRET = "tokenform::spec::literal_secret", Error,
+        "A value stands where only a reference to a secret may stand.",
+        "Write `{ env: NAME }`, `{ file: PATH }` or `{ command: [prog, arg] }`; if it is a real secret, revoke it.";
+    SPEC_UNKNOWN_DESTINATION = "tokenform::spec::unknown_destination", Error,
+        "A delivery names a destination that is not declared.",
+        "Declare it under `destinations`, or correct the name.";
+    SPEC_UNUSED_DESTINATION = "tokenform::spec::unused_destination", Warning,
+        "A destination is declared and nothing is delivered to it.",
+        "Deliver to it, or remove it.";
+    SPEC_DELIVERY = "tokenform::spec::delivery", Error,
+        "A delivery does not fit its destination or its token.",
+        "Change `key` or `id_key` as the message says.";
+    SPEC_SAME_SLOT = "tokenform::spec::same_slot", Error,
+        "Two deliveries write to the same key of one destination.",
+        "Give each delivery a key of its own.";
+    SPEC_SAME_FILE = "tokenform::spec::same_file", Error,
+        "Two destinations write to the same file.",
+        "Declare the file once and deliver to it twice.";
+    SPEC_SAME_PIN = "tokenform::spec::same_pin", Error,
+        "Two objects are pinned to the same id.",
+        "Correct one of the two, or remove it.";
+    SPEC_ROTATE = "tokenform::spec::rotate", Error,
+        "A rotation can't work as it is written.",
+        "Change the periods as the message says.";
+    SPEC_PROTECTED = "tokenform::spec::protected", Error,
+        "A token is protected and has a rotation.",
+        "Remove `rotate`, or `protect: true`.";
+    SPEC_LOCKED_TOKEN = "tokenform::spec::locked_token", Error,
+        "A token of an instance that is to refuse tokens has a rotation or a delivery.",
+        "Remove it, or leave the instance on `external_api_auth: ANY`.";
+    SPEC_ABSENT_TOKEN = "tokenform::spec::absent_token", Error,
+        "A token that is to be absent has a rotation or a delivery.",
+        "Remove it, or change `status`.";
     SPEC_NOT_YET = "tokenform::spec::not_yet", Error,
         "The spec uses a key whose behaviour is not built yet.",
         "Remove the key; nothing is silently ignored.";

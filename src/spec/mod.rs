@@ -1,1 +1,4 @@
 //! (under construction)
+
+pub mod merge;
+pub mod tree;
