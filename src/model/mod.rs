@@ -6,6 +6,7 @@ pub mod code;
 pub mod event;
 pub mod evidence;
 pub mod finding;
+pub mod given;
 pub mod history;
 pub mod observed;
 pub mod outcome;

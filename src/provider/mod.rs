@@ -12,5 +12,6 @@ pub mod draft;
 pub mod ibm;
 pub mod logicmonitor;
 pub mod registry;
+pub mod spec;
 pub mod state;
 pub mod steps;

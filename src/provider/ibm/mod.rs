@@ -8,6 +8,7 @@ pub mod mode;
 pub mod parameters;
 pub mod read;
 pub mod site;
+pub mod spec;
 pub mod state;
 pub mod steps;
 pub mod team_token;

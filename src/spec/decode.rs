@@ -1,0 +1,484 @@
+//! A serde reader over the tree that tells of every error with its place and reads on.
+//!
+//! Unknown keys are found from the list of fields that serde hands over. What can't be read becomes
+//! `Given::Refused`, so one bad setting never hides the next.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::value::StrDeserializer;
+use serde::de::{self, Deserialize, DeserializeSeed, IntoDeserializer, Visitor};
+
+use super::nearest::suggestion;
+use super::tree::{Entry, Node, Value};
+use crate::model::code::{self, Code};
+use crate::model::finding::Finding;
+use crate::model::given::Given;
+use crate::model::source::Span;
+
+/// Reads a whole tree. `refused` are places of values that were told already: they are passed over.
+pub fn decode<'n, T: Deserialize<'n>>(root: &'n Node, refused: &BTreeSet<Span>) -> (Given<T>, Vec<Finding>) {
+    let told = Told { findings: RefCell::default(), refused };
+    let decoder = Decoder { node: root, key: "the spec", key_at: root.at, told: &told, wanted: None };
+    let value = Given::deserialize(decoder).unwrap_or(Given::Refused);
+    (value, told.findings.into_inner())
+}
+
+/// What was told so far.
+struct Told<'s> {
+    findings: RefCell<Vec<Finding>>,
+    refused: &'s BTreeSet<Span>,
+}
+
+/// One value and the key it stands under.
+#[derive(Clone, Copy)]
+struct Decoder<'n, 't> {
+    node: &'n Node,
+    key: &'n str,
+    key_at: Span,
+    told: &'t Told<'t>,
+    /// The kind of word that a text must be: the name of its type.
+    wanted: Option<&'static str>,
+}
+
+/// Why a value could not be read.
+#[derive(Debug)]
+enum Failed {
+    /// A finding says so already.
+    Told,
+    /// The value was read and is none of these words.
+    NoSuchWord(&'static [&'static str]),
+    /// serde's words, which may quote a value: never shown.
+    Hidden,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the value can't be used")
+    }
+}
+
+impl std::error::Error for Failed {}
+
+impl de::Error for Failed {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        // An error of ours that went through a foreign deserializer was told.
+        if message.to_string() == Self::Told.to_string() { Self::Told } else { Self::Hidden }
+    }
+
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        Self::NoSuchWord(expected)
+    }
+}
+
+impl<'n> Decoder<'n, '_> {
+    fn place(&self) -> Span {
+        if self.node.at.start == self.node.at.end { self.key_at } else { self.node.at }
+    }
+
+    fn finding(&self, code: Code, message: String, label: impl Into<String>) -> Finding {
+        Finding::new(code, message).label(self.place(), label)
+    }
+
+    fn push(&self, finding: Finding) -> Failed {
+        self.told.findings.borrow_mut().push(finding);
+        Failed::Told
+    }
+
+    /// Makes sure that an error was told.
+    fn tell(&self, failed: Failed) -> Failed {
+        match failed {
+            Failed::Told => Failed::Told,
+            Failed::NoSuchWord(words) => self.no_such_word(words),
+            Failed::Hidden => self.bad_value(),
+        }
+    }
+
+    fn no_such_word(&self, words: &[&str]) -> Failed {
+        let text = self.node.text().unwrap_or_default();
+        let message = format!("`{}` can't be `{text}`", self.key);
+        let finding = self.finding(code::SPEC_BAD_VALUE, message, format!("not one of {}", words.join(", ")));
+        self.push(with_help(finding, suggestion(text, words)))
+    }
+
+    fn bad_value(&self) -> Failed {
+        let text = self.node.text().unwrap_or_default();
+        let (code, message, label) = match self.wanted {
+            Some("Duration") => (code::SPEC_BAD_DURATION, format!("`{text}` is not a duration"), "not a duration"),
+            Some("Instant") => (code::SPEC_BAD_INSTANT, format!("`{text}` is not an instant"), "not an instant"),
+            _ => (code::SPEC_BAD_VALUE, format!("`{}` can't have this value", self.key), "can't be used"),
+        };
+        self.push(self.finding(code, message, label))
+    }
+
+    fn wrong_type(&self, expected: &str) -> Failed {
+        if matches!(self.node.value, Value::Null) {
+            let message = format!("`{}` has no value", self.key);
+            let finding = self.finding(code::SPEC_WRONG_TYPE, message, format!("expected {expected}"));
+            return self.push(finding.help("write a value (`{}` for an empty map), or remove the key"));
+        }
+        let (code, expected) = match self.wanted {
+            Some("Duration") => (code::SPEC_BAD_DURATION, "a duration such as 90d"),
+            Some("Instant") => (code::SPEC_BAD_INSTANT, "an instant such as 2026-11-01T00:00:00Z"),
+            _ => (code::SPEC_WRONG_TYPE, expected),
+        };
+        let found = self.node.kind();
+        let message = format!("`{}` must be {expected}, and this is {found}", self.key);
+        let finding = self.finding(code, message, format!("expected {expected}"));
+        self.push(with_help(finding, self.help_with_type(expected)))
+    }
+
+    fn help_with_type(&self, expected: &str) -> Option<String> {
+        match (&self.node.value, self.wanted, expected) {
+            (Value::Integer(n), Some("Duration"), _) => Some(format!("write the unit: `{n}d` is {n} days")),
+            (Value::Integer(_) | Value::Number(_) | Value::Bool(_), None, "text") => {
+                Some("write it in quotes".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    fn known(&self) -> Result<(), Failed> {
+        if self.told.refused.contains(&self.node.at) { Err(Failed::Told) } else { Ok(()) }
+    }
+
+    fn child(&self, entry: &'n Entry) -> Self {
+        Self { node: &entry.node, key: &entry.key, key_at: entry.key_at, wanted: None, ..*self }
+    }
+
+    fn unknown_key(&self, entry: &Entry, known: &[&str]) {
+        let message = format!("`{}` is not known under `{}`", entry.key, self.key);
+        let finding = Finding::new(code::SPEC_UNKNOWN_KEY, message).label(entry.key_at, "unknown key");
+        self.push(with_help(finding, suggestion(&entry.key, known)));
+    }
+
+    /// The entries of known keys; tells of the others.
+    fn entries_of(&self, known: &[&str]) -> Vec<&'n Entry> {
+        let (good, unknown): (Vec<_>, Vec<_>) =
+            self.node.entries().iter().partition(|entry| known.contains(&entry.key.as_str()));
+        unknown.into_iter().for_each(|entry| self.unknown_key(entry, known));
+        good
+    }
+
+    fn text<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Failed> {
+        self.known()?;
+        match &self.node.value {
+            Value::Text(text) => visitor.visit_str(text).map_err(|failed| self.tell(failed)),
+            _ => Err(self.wrong_type("text")),
+        }
+    }
+
+    fn whole_number<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Failed> {
+        self.known()?;
+        let Value::Integer(number) = self.node.value else {
+            return Err(self.wrong_type("a whole number"));
+        };
+        let read = match (u64::try_from(number), i64::try_from(number)) {
+            (Ok(number), _) => visitor.visit_u64(number),
+            (_, Ok(number)) => visitor.visit_i64(number),
+            _ => Err(Failed::Hidden),
+        };
+        read.map_err(|failed| match failed {
+            Failed::Told => Failed::Told,
+            _ => self.push(self.finding(
+                code::SPEC_BAD_VALUE,
+                format!("`{}` can't be {number}", self.key),
+                "out of range",
+            )),
+        })
+    }
+
+    fn map_of<V: Visitor<'n>>(self, entries: Vec<&'n Entry>, visitor: V) -> Result<V::Value, Failed> {
+        let access = MapAccess { decoder: self, entries: entries.into_iter(), value: None };
+        visitor.visit_map(access).map_err(|failed| self.tell(failed))
+    }
+
+    /// The chosen form of a choice written as a map: `{ env: NAME }`.
+    fn chosen(&self, forms: &[&str]) -> Result<&'n Entry, Failed> {
+        let known = self.entries_of(forms);
+        match known[..] {
+            [one] => Ok(one),
+            [] if !self.node.entries().is_empty() => Err(Failed::Told),
+            [] => {
+                let message = format!("`{}` is empty", self.key);
+                Err(self.push(self.finding(code::SPEC_CHOOSE_ONE, message, one_of(forms))))
+            }
+            [first, second, ..] => {
+                let message = format!("`{}` is written in two forms at once", self.key);
+                let finding = Finding::new(code::SPEC_CHOOSE_ONE, message);
+                let finding = finding.label(second.key_at, one_of(forms)).label(first.key_at, "and this one");
+                Err(self.push(finding))
+            }
+        }
+    }
+}
+
+fn one_of(forms: &[&str]) -> String {
+    format!("exactly one of {}", forms.join(", "))
+}
+
+fn with_help(finding: Finding, help: Option<String>) -> Finding {
+    match help {
+        Some(help) => finding.help(help),
+        None => finding,
+    }
+}
+
+impl<'n> de::Deserializer<'n> for Decoder<'n, '_> {
+    type Error = Failed;
+
+    fn deserialize_any<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Failed> {
+        match self.node.value {
+            Value::Text(_) => self.text(visitor),
+            Value::Integer(_) => self.whole_number(visitor),
+            Value::Bool(_) => self.deserialize_bool(visitor),
+            Value::Seq(_) => self.deserialize_seq(visitor),
+            Value::Map(_) => self.deserialize_map(visitor),
+            Value::Null | Value::Number(_) => Err(self.wrong_type("text or a whole number")),
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Failed> {
+        self.known()?;
+        match self.node.value {
+            Value::Bool(value) => visitor.visit_bool(value).map_err(|failed| self.tell(failed)),
+            _ => Err(self.wrong_type("true or false")),
+        }
+    }
+
+    fn deserialize_u16<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Failed> {
+        self.whole_number(visitor)
+    }
+
+    fn deserialize_u32<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Failed> {
+        self.whole_number(visitor)
+    }
+
+    fn deserialize_u64<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Failed> {
+        self.whole_number(visitor)
+    }
+
+    fn deserialize_str<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Failed> {
+        self.text(visitor)
+    }
+
+    fn deserialize_string<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Failed> {
+        self.text(visitor)
+    }
+
+    fn deserialize_seq<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Failed> {
+        self.known()?;
+        let Value::Seq(items) = &self.node.value else {
+            return Err(self.wrong_type("a list"));
+        };
+        let access = SeqAccess { decoder: self, items: items.iter() };
+        visitor.visit_seq(access).map_err(|failed| self.tell(failed))
+    }
+
+    fn deserialize_map<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Failed> {
+        self.known()?;
+        match &self.node.value {
+            Value::Map(entries) => self.map_of(entries.iter().collect(), visitor),
+            _ => Err(self.wrong_type("a map")),
+        }
+    }
+
+    /// A text is handed to the visitor too: one type of the language is a text or a map.
+    fn deserialize_struct<V: Visitor<'n>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failed> {
+        self.known()?;
+        match &self.node.value {
+            Value::Map(_) => self.map_of(self.entries_of(fields), visitor),
+            Value::Text(text) if name == "TokenReset" => {
+                visitor.visit_str(text).map_err(|failed| self.tell(failed))
+            }
+            _ => Err(self.wrong_type("a map")),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'n>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failed> {
+        self.known()?;
+        let access = match &self.node.value {
+            Value::Text(text) => EnumAccess { variant: text, value: None, decoder: self },
+            Value::Map(_) => {
+                let entry = self.chosen(variants)?;
+                EnumAccess { variant: &entry.key, value: Some(self.child(entry)), decoder: self }
+            }
+            _ => return Err(self.wrong_type(&format!("one of {}", variants.join(", ")))),
+        };
+        visitor.visit_enum(access).map_err(|failed| self.tell(failed))
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'n>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Failed> {
+        let named = Self { wanted: Some(name), ..self };
+        visitor.visit_newtype_struct(named).map_err(|failed| named.tell(failed))
+    }
+
+    fn deserialize_option<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Failed> {
+        visitor.visit_some(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        <V: Visitor<'n>>
+        i8 i16 i32 i64 i128 u8 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct
+        identifier ignored_any
+    }
+}
+
+struct MapAccess<'n, 't> {
+    decoder: Decoder<'n, 't>,
+    entries: std::vec::IntoIter<&'n Entry>,
+    value: Option<&'n Entry>,
+}
+
+impl<'n> de::MapAccess<'n> for MapAccess<'n, '_> {
+    type Error = Failed;
+
+    fn next_key_seed<K: DeserializeSeed<'n>>(&mut self, seed: K) -> Result<Option<K::Value>, Failed> {
+        self.value = self.entries.next();
+        let key = self.value.map(|entry| -> StrDeserializer<'n, Failed> { entry.key.as_str().into_deserializer() });
+        key.map(|key| seed.deserialize(key)).transpose()
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'n>>(&mut self, seed: V) -> Result<V::Value, Failed> {
+        let entry = self.value.take().ok_or(Failed::Hidden)?;
+        seed.deserialize(self.decoder.child(entry))
+    }
+}
+
+struct SeqAccess<'n, 't> {
+    decoder: Decoder<'n, 't>,
+    items: std::slice::Iter<'n, Node>,
+}
+
+impl<'n> de::SeqAccess<'n> for SeqAccess<'n, '_> {
+    type Error = Failed;
+
+    fn next_element_seed<T: DeserializeSeed<'n>>(&mut self, seed: T) -> Result<Option<T::Value>, Failed> {
+        let item = self.items.next().map(|node| Decoder { node, wanted: None, ..self.decoder });
+        item.map(|item| seed.deserialize(item)).transpose()
+    }
+}
+
+/// A choice: a text is a form without settings, a map's one entry a form with settings.
+struct EnumAccess<'n, 't> {
+    variant: &'n str,
+    value: Option<Decoder<'n, 't>>,
+    decoder: Decoder<'n, 't>,
+}
+
+impl<'n> de::EnumAccess<'n> for EnumAccess<'n, '_> {
+    type Error = Failed;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'n>>(self, seed: V) -> Result<(V::Value, Self), Failed> {
+        let variant: StrDeserializer<'n, Failed> = self.variant.into_deserializer();
+        Ok((seed.deserialize(variant)?, self))
+    }
+}
+
+impl<'n> de::VariantAccess<'n> for EnumAccess<'n, '_> {
+    type Error = Failed;
+
+    fn unit_variant(self) -> Result<(), Failed> {
+        match self.value {
+            None => Ok(()),
+            Some(_) => Err(self.decoder.wrong_type("text")),
+        }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'n>>(self, seed: T) -> Result<T::Value, Failed> {
+        match self.value {
+            Some(value) => seed.deserialize(value),
+            None => Err(self.decoder.wrong_type("a map")),
+        }
+    }
+
+    fn tuple_variant<V: Visitor<'n>>(self, _: usize, _: V) -> Result<V::Value, Failed> {
+        Err(Failed::Hidden)
+    }
+
+    fn struct_variant<V: Visitor<'n>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, Failed> {
+        Err(Failed::Hidden)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::language::Spec;
+    use super::super::tree::parse;
+    use super::*;
+
+    /// Each finding as `code @ the labelled text @ help`.
+    fn told(text: &str) -> Vec<String> {
+        let root = parse(text, 0).unwrap();
+        let (_, findings) = decode::<Spec>(&root, &BTreeSet::new());
+        let line = |f: &Finding| {
+            let code = f.code.id().trim_start_matches("tokenform::spec::");
+            let span = f.labels[0].span;
+            let help = f.help.as_ref().map(|help| format!(" @ {help}")).unwrap_or_default();
+            format!("{code} @ {}{help}", &text[span.start..span.end])
+        };
+        findings.iter().map(line).collect()
+    }
+
+    #[test]
+    fn one_bad_setting_hides_no_other() {
+        let text = "version: one\nlimit: {}\nibm:\n  prod:\n    acount: x\n    account: 7\n    instances:\n      a: { service: monitorin, region: [x], protect: yes }\n      b:\n      c: { teams: { t: { token: { rotate: { max_age: 90, overlap: 1w, issued_after: soon } } } } }\nlimits: { rotate: -1, lock: 1.5, enable: 99999999999 }\n";
+        insta::assert_snapshot!(told(text).join("\n"), @r"
+        unknown_key @ limit @ did you mean `limits`?
+        wrong_type @ one
+        unknown_key @ acount @ did you mean `account`?
+        wrong_type @ 7 @ write it in quotes
+        bad_value @ monitorin @ did you mean `monitoring`?
+        wrong_type @ [x]
+        wrong_type @ yes
+        wrong_type @ b @ write a value (`{}` for an empty map), or remove the key
+        bad_duration @ 90 @ write the unit: `90d` is 90 days
+        bad_duration @ 1w
+        bad_instant @ soon
+        bad_value @ -1
+        wrong_type @ 1.5
+        bad_value @ 99999999999
+        ");
+    }
+
+    #[test]
+    fn choices_are_one_text_or_one_form() {
+        let text = "ibm: { a: { credential: { api_key: { env: A, file: b } } }, b: { credential: {} }, c: { credential: { apikey: { env: X } }, token_reset: guide }, d: { token_reset: [x] }, e: { token_reset: { metod: POST, expect: [x, 200] } } }\ndestinations: { a: file, b: { file: { path: [x], format: yaml } } }\n";
+        insta::assert_snapshot!(told(text).join("\n"), @r"
+        choose_one @ file
+        choose_one @ {}
+        unknown_key @ apikey @ did you mean `api_key`?
+        bad_value @ guide @ did you mean `guided`?
+        wrong_type @ [x]
+        unknown_key @ metod @ did you mean `method`?
+        wrong_type @ x
+        wrong_type @ file
+        wrong_type @ [x]
+        bad_value @ yaml @ known are: raw, dotenv, json
+        ");
+    }
+
+    #[test]
+    fn refused_places_are_passed_over() {
+        let text = "version: [x]\n";
+        let root = parse(text, 0).unwrap();
+        let refused = BTreeSet::from([root.get("version").unwrap().node.at]);
+        assert!(decode::<Spec>(&root, &refused).1.is_empty());
+    }
+}

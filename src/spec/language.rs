@@ -1,0 +1,81 @@
+//! The spec language: what a whole spec is written with in YAML.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::model::given::{Duration, Entries, Given, Items};
+use crate::provider::state::FileFormat;
+use crate::provider::{ibm, logicmonitor};
+
+/// The version of the language that is read here.
+pub const VERSION: u64 = 1;
+
+/// A tokenform spec: the wished state of API tokens and authentication modes.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "tokenform spec")]
+pub struct Spec {
+    /// The version of the spec language: 1. Stands in every file.
+    #[schemars(required, extend("const" = VERSION))]
+    pub version: Given<u64>,
+    /// IBM Cloud connections by name.
+    pub ibm: Entries<ibm::spec::Connection>,
+    /// LogicMonitor connections by name.
+    pub logicmonitor: Entries<logicmonitor::spec::Connection>,
+    /// Where new values go, by name.
+    pub destinations: Entries<Destination>,
+    /// The most changes of each sort that one plan may hold.
+    pub limits: Given<Limits>,
+}
+
+/// Where new values go: one of its forms.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Destination {
+    /// A file, written atomically with mode 0600.
+    File(Given<File>),
+    /// A program that takes the value on standard input.
+    Command(Given<Command>),
+}
+
+/// A file that takes values.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct File {
+    /// Relative to the file that names it.
+    #[schemars(required)]
+    pub path: Given<String>,
+    #[schemars(required)]
+    pub format: Given<FileFormat>,
+}
+
+/// A program that takes values, each on its standard input; names are in its environment.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Command {
+    /// The program and its arguments.
+    #[schemars(required)]
+    pub run: Items<String>,
+    /// A program that exits with 0 when the destination can take a value.
+    pub probe: Items<String>,
+    /// How long either may run. Default 60s.
+    pub timeout: Given<Duration>,
+}
+
+/// The most changes of each sort that one plan may hold, over all connections.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Single-slot and overlap rotations. Default 20.
+    pub rotate: Given<u32>,
+    /// Default 20.
+    pub enable: Given<u32>,
+    /// Default 10.
+    pub disable: Given<u32>,
+    /// Default 5.
+    pub delete: Given<u32>,
+    /// Instances locked or unlocked, each with all its resets. Default 2.
+    pub lock: Given<u32>,
+    /// Per sort, counted objects over live managed objects of the connection, from 10 up. Default 30.
+    pub percent: Given<u32>,
+}
