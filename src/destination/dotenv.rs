@@ -1,8 +1,8 @@
 //! `KEY='value'` lines. Other lines, comments, order and line ends are kept byte for byte.
 //!
 //! # Which readers agree
-//! A value is quoted so that `sh` always reads it back, and python-dotenv, node's dotenv and
-//! docker compose too wherever one text can serve all:
+//! A value is quoted so that `sh` always reads it back, and python-dotenv and node's dotenv too
+//! wherever one text can serve all three:
 //!
 //! | value | written as | read alike by |
 //! | --- | --- | --- |
