@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{Entry, FileDestination, FileFormat, Handover, Receipt, Trouble, dotenv, json, lock_name};
 use crate::model::secret::Secret;
-use crate::state::{StateDir, atomic};
+use crate::state::{StateDir, atomic, hold_folder};
 
 /// A file with secrets is small; a larger one is some other file.
 const LARGEST: u64 = 1024 * 1024;
@@ -50,6 +50,9 @@ pub(super) async fn deliver(
     fits(file, what.key, what.id_key).map_err(Trouble::new)?;
     let lock = lock_name("file", resolved(&file.path)?.as_os_str().as_bytes());
     let _hold = state.hold(&lock).await.map_err(|e| Trouble::new(e.to_string()))?;
+    // a run with another state has its locks elsewhere, and may deliver into this file too
+    let folder = hold_folder(atomic::folder(&file.path)).await;
+    let _folder = folder.map_err(|e| Trouble::new(e.to_string()))?;
     replace(file, what)?;
     Ok(Receipt { text: format!("written to {}", file.path.display()) })
 }

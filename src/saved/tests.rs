@@ -199,6 +199,13 @@ fn a_plan_without_a_seal_is_shown_and_never_verified() {
     assert!(matches!(verify(&bytes, &key()), Err(SavedError::Malformed { .. })));
 }
 
+/// Digests are over maps of addresses: JSON must take them as keys.
+#[test]
+fn an_address_can_be_the_key_of_a_json_map() {
+    let text = serde_json::to_string(&BTreeMap::from([(team(), 1)])).unwrap();
+    assert_eq!(text, r#"{"ibm.prod.mon.team[\"SRE\"]":1}"#);
+}
+
 #[test]
 fn digests_depend_on_content_and_key() {
     let (a, b) = (key(), DigestKey::new(Secret::new(vec![8; 32])));

@@ -17,7 +17,7 @@ pub enum StateError {
     #[error("the state key {reason}")]
     Key { reason: String },
     /// Another run holds the lock: exit code 5.
-    #[error("the state {} is held by {who} since {since}", .path.display())]
+    #[error("{} is held by {who} since {since}", .path.display())]
     Held { path: PathBuf, who: String, since: String },
     /// A line that was not left by a crash: by hand, or by a failing disk.
     #[error("{} line {line}: {reason}", .path.display())]

@@ -145,14 +145,15 @@ impl Journal {
 
     fn append_to(path: PathBuf, length: usize) -> Result<Self, StateError> {
         let file = lines::append_after(&path, length).map_err(StateError::io("open", &path))?;
-        Ok(Self::with_file(path, file, length))
+        Self::with_file(path, file, length)
     }
 
-    fn with_file(path: PathBuf, file: File, length: usize) -> Self {
+    fn with_file(path: PathBuf, file: File, length: usize) -> Result<Self, StateError> {
         let (asks, inbox) = channel();
         let mut pen = Pen { path: path.clone(), file, length, stopped: false };
-        let thread = std::thread::spawn(move || pen.serve(&inbox));
-        Self { path, asks: Some(asks), thread: Some(thread) }
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || pen.serve(&inbox));
+        let thread = thread.map_err(StateError::io("start the writer of", &path))?;
+        Ok(Self { path, asks: Some(asks), thread: Some(thread) })
     }
 
     /// Writes a record; returns once it is on disk. A record that was refused by a full disk is not
@@ -285,7 +286,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_is_told_to_every_sender() {
         let Ok(full) = OpenOptions::new().append(true).open("/dev/full") else { return };
-        let journal = Journal::with_file("/dev/full".into(), full, 0);
+        let journal = Journal::with_file("/dev/full".into(), full, 0).unwrap();
         let results =
             futures_util::future::join_all((0..3).map(|_| journal.record(Record::Closed { at: at() })));
         for result in results.await {

@@ -48,19 +48,47 @@ pub(super) fn exclusive(path: &Path, who: &str) -> Result<LockGuard, StateError>
     Ok(LockGuard { file })
 }
 
+/// Who holds the lock, as [`StateError::Held`]; `None` if nobody does.
+pub(super) fn holder(path: &Path) -> Result<Option<StateError>, StateError> {
+    let mut file = open(path)?;
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(held(path, &mut file))),
+        Err(TryLockError::Error(error)) => Err(StateError::io("look at", path)(error)),
+    }
+}
+
 /// Takes a turn among the tasks of this process, then the lock among processes.
 pub(super) async fn hold(path: &Path, turn: Arc<Mutex<()>>) -> Result<Hold, StateError> {
     let turn = turn.lock_owned().await;
     let mut file = open(path)?;
+    match wait(&file).await {
+        Ok(()) => Ok(Hold { _turn: turn, _file: file }),
+        Err(TryLockError::WouldBlock) => Err(held(path, &mut file)),
+        Err(TryLockError::Error(error)) => Err(StateError::io("lock", path)(error)),
+    }
+}
+
+/// Holds a folder against runs with another state that write into it: their locks are elsewhere.
+/// A file system that can't lock folders gives no such hold.
+pub async fn hold_folder(folder: &Path) -> Result<Option<File>, StateError> {
+    let mut file = File::open(folder).map_err(StateError::io("open", folder))?;
+    match wait(&file).await {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(held(folder, &mut file)),
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
+}
+
+async fn wait(file: &File) -> Result<(), TryLockError> {
     // counted, because a lock is waited for in real time, whatever the clock of `Env`
     for _ in 0..WAIT.as_millis() / PAUSE.as_millis() {
         match file.try_lock() {
-            Ok(()) => return Ok(Hold { _turn: turn, _file: file }),
             Err(TryLockError::WouldBlock) => tokio::time::sleep(PAUSE).await,
-            Err(TryLockError::Error(error)) => return Err(StateError::io("lock", path)(error)),
+            other => return other,
         }
     }
-    Err(held(path, &mut file))
+    Err(TryLockError::WouldBlock)
 }
 
 fn open(path: &Path) -> Result<File, StateError> {
@@ -95,7 +123,9 @@ mod tests {
         };
         assert_eq!(who, "ada@ci-1");
         assert!(since.parse::<Timestamp>().is_ok(), "{since}");
+        assert!(matches!(holder(&path).unwrap(), Some(StateError::Held { who, .. }) if who == "ada@ci-1"));
         drop(guard);
+        assert!(holder(&path).unwrap().is_none());
         exclusive(&path, "bob@ci-2").unwrap();
     }
 

@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use error::StateError;
 pub use fold::{Folded, fold};
 pub use journal::{Journal, Record};
-pub use lock::{Hold, LockGuard};
+pub use lock::{Hold, LockGuard, hold_folder};
 pub use replay::{Stage, StepLog, Unfinished};
 
 use crate::env::Env;
@@ -74,6 +74,11 @@ impl StateDir {
         let guard = lock::exclusive(&self.path.join("lock"), who)?;
         *self.by.lock().unwrap_or_else(PoisonError::into_inner) = Some(who.to_owned());
         Ok(guard)
+    }
+
+    /// Who holds the state's lock now, as the error that [`StateDir::lock`] would give.
+    pub fn holder(&self) -> Result<Option<StateError>, StateError> {
+        lock::holder(&self.path.join("lock"))
     }
 
     /// Waits for, and holds, the lock of one destination: in this process and on disk.

@@ -160,11 +160,12 @@ async fn what_a_killed_delivery_left_is_removed_by_the_next() {
 #[test]
 fn twenty_threads_into_one_file_lose_nothing() {
     let room = Room::new();
-    // half of them have a handle of their own, as another process would
+    // some have a handle of their own, as another process would, and some another state
     let state_path = room.state.path().to_owned();
+    let elsewhere = tempfile::tempdir().unwrap();
     std::thread::scope(|scope| {
         for n in 0..20 {
-            let (room, state_path) = (&room, &state_path);
+            let (room, state_path) = (&room, if n % 3 == 0 { elsewhere.path() } else { &state_path });
             scope.spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 let own = StateDir::open(state_path).unwrap();
