@@ -40,9 +40,9 @@ pub enum Strategy {
 /// One place that takes a new value.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["to"]))]
 pub struct Deliver {
     /// The destination's name under `destinations`.
-    #[schemars(required)]
     pub to: Given<String>,
     /// The key that takes the secret value: needed for dotenv and json, never for raw.
     pub key: Given<String>,

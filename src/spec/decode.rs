@@ -105,8 +105,12 @@ impl<'n> Decoder<'n, '_> {
     fn bad_value(&self) -> Failed {
         let text = self.node.text().unwrap_or_default();
         let (code, message, label) = match self.wanted {
-            Some("Duration") => (code::SPEC_BAD_DURATION, format!("`{text}` is not a duration"), "not a duration"),
-            Some("Instant") => (code::SPEC_BAD_INSTANT, format!("`{text}` is not an instant"), "not an instant"),
+            Some("Duration") => {
+                (code::SPEC_BAD_DURATION, format!("`{text}` is not a duration"), "not a duration")
+            }
+            Some("Instant") => {
+                (code::SPEC_BAD_INSTANT, format!("`{text}` is not an instant"), "not an instant")
+            }
             _ => (code::SPEC_BAD_VALUE, format!("`{}` can't have this value", self.key), "can't be used"),
         };
         self.push(self.finding(code, message, label))
@@ -350,7 +354,8 @@ impl<'n> de::MapAccess<'n> for MapAccess<'n, '_> {
 
     fn next_key_seed<K: DeserializeSeed<'n>>(&mut self, seed: K) -> Result<Option<K::Value>, Failed> {
         self.value = self.entries.next();
-        let key = self.value.map(|entry| -> StrDeserializer<'n, Failed> { entry.key.as_str().into_deserializer() });
+        let key =
+            self.value.map(|entry| -> StrDeserializer<'n, Failed> { entry.key.as_str().into_deserializer() });
         key.map(|key| seed.deserialize(key)).transpose()
     }
 

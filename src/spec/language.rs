@@ -10,13 +10,14 @@ use crate::provider::{ibm, logicmonitor};
 /// The version of the language that is read here.
 pub const VERSION: u64 = 1;
 
-/// A tokenform spec: the wished state of API tokens and authentication modes.
+/// A tokenform spec: the wished state of API tokens and authentication modes. One file of several
+/// may leave out what another one says.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(title = "tokenform spec")]
+#[schemars(title = "tokenform spec", extend("required" = ["version"]))]
 pub struct Spec {
     /// The version of the spec language: 1. Stands in every file.
-    #[schemars(required, extend("const" = VERSION))]
+    #[schemars(extend("const" = VERSION))]
     pub version: Given<u64>,
     /// IBM Cloud connections by name.
     pub ibm: Entries<ibm::spec::Connection>,
@@ -43,9 +44,7 @@ pub enum Destination {
 #[serde(default, deny_unknown_fields)]
 pub struct File {
     /// Relative to the file that names it.
-    #[schemars(required)]
     pub path: Given<String>,
-    #[schemars(required)]
     pub format: Given<FileFormat>,
 }
 
@@ -54,7 +53,6 @@ pub struct File {
 #[serde(default, deny_unknown_fields)]
 pub struct Command {
     /// The program and its arguments.
-    #[schemars(required)]
     pub run: Items<String>,
     /// A program that exits with 0 when the destination can take a value.
     pub probe: Items<String>,

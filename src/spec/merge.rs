@@ -45,9 +45,16 @@ impl Merger<'_> {
         Node { at, value: Value::Map(entries) }
     }
 
-    fn entry(&mut self, entry: Entry, file: usize, slots: &mut Vec<Slot>, index: &mut BTreeMap<String, usize>) {
+    fn entry(
+        &mut self,
+        entry: Entry,
+        file: usize,
+        slots: &mut Vec<Slot>,
+        index: &mut BTreeMap<String, usize>,
+    ) {
         if entry.key == "<<" {
-            let finding = Finding::new(code::SPEC_MERGE_KEY, "YAML merge keys are not part of the spec language");
+            let finding =
+                Finding::new(code::SPEC_MERGE_KEY, "YAML merge keys are not part of the spec language");
             self.findings.push(finding.label(entry.key_at, "merges another map"));
             return;
         }
@@ -86,7 +93,8 @@ impl Merger<'_> {
         let message = format!("`{key}` is set in two files");
         let finding = Finding::new(code::SPEC_CONFLICT, message);
         let place = |node: &Node| if node.at.start == node.at.end { key_at } else { node.at };
-        self.findings.push(finding.label(place(again), "set again here").label(place(first), "first set here"));
+        self.findings
+            .push(finding.label(place(again), "set again here").label(place(first), "first set here"));
     }
 
     /// A value of one file: maps inside of it may repeat a key too.
@@ -117,7 +125,8 @@ mod tests {
         }
         let mut findings = Vec::new();
         let node = merge(roots, &mut findings);
-        let places = |f: &Finding| f.labels.iter().map(|l| all[l.span.start..l.span.end].to_owned()).collect();
+        let places =
+            |f: &Finding| f.labels.iter().map(|l| all[l.span.start..l.span.end].to_owned()).collect();
         (node, findings.iter().map(|f| (f.code.id(), places(f))).collect())
     }
 
@@ -154,7 +163,8 @@ mod tests {
 
     #[test]
     fn wide_maps_merge() {
-        let file = |from: usize| -> String { (from..from + 50_000).map(|i| format!("k{i}: {i}\n")).collect() };
+        let file =
+            |from: usize| -> String { (from..from + 50_000).map(|i| format!("k{i}: {i}\n")).collect() };
         let (node, findings) = merged(&[&file(0), &file(50_000)]);
         assert_eq!((node.entries().len(), findings.len()), (100_000, 0));
     }

@@ -1,8 +1,151 @@
-//! (under construction)
+//! The spec reader: files become trees, one tree, decoded types, and at last the wished state.
+//!
+//! ```text
+//! files ─tree─▶ Node ─secrets─▶ masked ─merge─▶ Node ─decode─▶ Spec ─validate─▶ Desired
+//! ```
+//! Every stage tells what it finds and goes on, so one run shows all findings of all files.
 
 pub mod decode;
+mod files;
 pub mod language;
 pub mod merge;
 pub mod nearest;
 pub mod secrets;
 pub mod tree;
+pub mod validate;
+mod version;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::model::code;
+use crate::model::finding::Finding;
+use crate::model::given::Given;
+use crate::model::source::Sources;
+use crate::provider::state::Desired;
+use language::Spec;
+use secrets::Masked;
+use tree::{Entry, Node, Value};
+
+/// A spec that can be planned.
+#[derive(Debug)]
+pub struct Loaded {
+    pub desired: Desired,
+    pub sources: Sources,
+    /// Warnings alone.
+    pub findings: Vec<Finding>,
+    /// What was loaded, as given.
+    pub path: PathBuf,
+}
+
+/// A spec that can't be planned: every finding of every file, at least one of them an error.
+#[derive(Debug)]
+pub struct Rejected {
+    pub findings: Vec<Finding>,
+    /// Pasted secrets are masked in them.
+    pub sources: Sources,
+}
+
+/// Loads a spec from a file or a folder. `now` decides whether an `issued_after` lies in the future.
+pub fn load(path: &Path, now: Timestamp) -> Result<Loaded, Box<Rejected>> {
+    let mut reading = Reading::default();
+    reading.files(path);
+    let desired = reading.desired(now);
+    let Reading { mut findings, mut sources, masked, .. } = reading;
+    masked.spans.iter().for_each(|span| sources.mask(*span));
+    findings.extend(masked.findings);
+    findings.sort_by_key(|finding| finding.labels.first().map(|label| label.span));
+    match desired {
+        Some(desired) if !findings.iter().any(Finding::is_error) => {
+            Ok(Loaded { desired, sources, findings, path: path.to_owned() })
+        }
+        _ => Err(Box::new(Rejected { findings, sources })),
+    }
+}
+
+/// The JSON Schema of the spec language.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Spec).to_value()
+}
+
+/// What reading has gathered so far.
+#[derive(Default)]
+struct Reading {
+    sources: Sources,
+    findings: Vec<Finding>,
+    masked: Masked,
+    /// The root map of each file that could be read.
+    roots: Vec<Node>,
+    /// A file could not be read: what it holds is unknown, so nothing is called missing.
+    torn: bool,
+}
+
+impl Reading {
+    fn files(&mut self, path: &Path) {
+        match files::list(path) {
+            Ok(files) => files.iter().for_each(|file| self.file(file)),
+            Err(finding) => self.fail(finding),
+        }
+    }
+
+    fn file(&mut self, path: &Path) {
+        let known = self.sources.files().len();
+        match self.parse(path) {
+            Ok(root) => {
+                self.masked.scan(&root);
+                self.roots.push(root);
+            }
+            Err(finding) => {
+                if let Some(file) = self.sources.files().get(known) {
+                    self.masked.spans.extend(secrets::suspects(&file.text, file.base));
+                }
+                self.fail(*finding);
+            }
+        }
+    }
+
+    fn parse(&mut self, path: &Path) -> Result<Node, Box<Finding>> {
+        let (index, base) = files::read(path, &mut self.sources)?;
+        let root = tree::parse(&self.sources.files()[index].text, base)?;
+        let place = root.at;
+        match root.value {
+            Value::Map(_) => Ok(root),
+            Value::Null => {
+                let message = format!("{}: the file holds nothing", path.display());
+                Err(Finding::new(code::SPEC_EMPTY, message).help(code::SPEC_EMPTY.cure()).into())
+            }
+            _ => {
+                let message = format!("{}: a spec is a map, and this is {}", path.display(), root.kind());
+                Err(Finding::new(code::SPEC_WRONG_TYPE, message)
+                    .label(place, "expected `version: 1` and more")
+                    .into())
+            }
+        }
+    }
+
+    fn fail(&mut self, finding: Finding) {
+        self.torn = true;
+        self.findings.push(finding);
+    }
+
+    /// The wished state. Whole only if nothing found is an error.
+    fn desired(&mut self, now: Timestamp) -> Option<Desired> {
+        let roots = std::mem::take(&mut self.roots);
+        if roots.is_empty() || !version::check(&roots, &self.sources, &mut self.findings) {
+            return None;
+        }
+        let node = merge::merge(roots, &mut self.findings);
+        let root = Entry { key: "the spec".to_owned(), key_at: node.at, node };
+        let (spec, told) = decode::decode::<Spec>(&root.node, &self.masked.spans);
+        self.findings.extend(told);
+        let Given::Is(spec) = spec else { return None };
+        let around = validate::Around { sources: &self.sources, now, whole: !self.torn };
+        let (desired, told) = validate::validate(&root, &spec, &around);
+        self.findings.extend(told);
+        Some(desired)
+    }
+}

@@ -67,7 +67,9 @@ impl Masked {
             (Value::Map(entries), _) => entries.iter().for_each(|entry| self.credential(entry)),
             (Value::Null, _) | (_, "id" | "name") | (Value::Seq(_), "command") => {}
             (Value::Text(text), "env") if is_variable_name(text) => {}
-            (Value::Text(_), "env") => self.literal(&entry.node, "this is not the name of an environment variable"),
+            (Value::Text(_), "env") => {
+                self.literal(&entry.node, "this is not the name of an environment variable")
+            }
             (Value::Text(text), "file") if !text.contains('\n') => {}
             (Value::Text(_), "command") => {}
             (Value::Seq(items), _) => items.iter().for_each(|item| self.literal(item, LITERAL)),
@@ -118,10 +120,7 @@ fn is_variable_name(text: &str) -> bool {
 /// Both cases and digits in one long word: no one names a variable so.
 fn looks_random(text: &str) -> bool {
     let has = |test: fn(&u8) -> bool| text.as_bytes().iter().any(test);
-    text.len() >= 20
-        && has(u8::is_ascii_lowercase)
-        && has(u8::is_ascii_uppercase)
-        && has(u8::is_ascii_digit)
+    text.len() >= 20 && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit)
 }
 
 /// Places that may hold a secret in a text that is no YAML, line by line: better too many.
@@ -148,7 +147,8 @@ pub fn suspects(text: &str, base: usize) -> Vec<Span> {
 fn behind_secret_key(line: &str) -> Option<usize> {
     let lower = line.to_ascii_lowercase();
     let bare = |value: &str| !value.is_empty() && !value.starts_with(['{', '[', '#']);
-    let secret = SECRET_KEYS.iter().filter_map(|key| value_of(&lower, key)).filter(|at| bare(line[*at..].trim()));
+    let secret =
+        SECRET_KEYS.iter().filter_map(|key| value_of(&lower, key)).filter(|at| bare(line[*at..].trim()));
     let env = value_of(&lower, "env").filter(|at| {
         let value = line[*at..].trim().trim_end_matches([' ', '}', ']', ',']);
         bare(value) && !is_variable_name(value.trim_matches(['"', '\'']))
@@ -190,7 +190,11 @@ mod tests {
             ("{ lmv1: { access_id: { env: ID }, access_key: hunter2 } }", "hunter2"),
             ("{ api_key: { file: \"a\\nb\" } }", "\"a\\nb\""),
         ] {
-            assert_eq!(masked(&format!("ibm: {{ prod: {{ credential: {credential} }} }}")), [secret], "{credential}");
+            assert_eq!(
+                masked(&format!("ibm: {{ prod: {{ credential: {credential} }} }}")),
+                [secret],
+                "{credential}"
+            );
         }
         assert_eq!(masked("ibm:\n  prod:\n    credential: |\n      a\n      b\n"), ["a\n      b\n"]);
         assert_eq!(masked("password: hunter2"), ["hunter2"]);

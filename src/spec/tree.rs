@@ -128,10 +128,12 @@ fn parse_on_wide_stack(text: &str, base: usize) -> Result<Node, Box<Finding>> {
         let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, explained);
         match thread.map(|thread| thread.join()) {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => {
-                failed(Finding::new(code::SPEC_SYNTAX, "the YAML parser gave up on this file").label(at, "here"))
+            Ok(Err(_)) => failed(
+                Finding::new(code::SPEC_SYNTAX, "the YAML parser gave up on this file").label(at, "here"),
+            ),
+            Err(error) => {
+                failed(Finding::new(code::SPEC_UNREADABLE, format!("no thread to parse on: {error}")))
             }
-            Err(error) => failed(Finding::new(code::SPEC_UNREADABLE, format!("no thread to parse on: {error}"))),
         }
     })
 }
@@ -344,9 +346,11 @@ fn explain_at(error: &serde_yaml::Error, at: Span, text: &str, base: usize) -> F
         | E::AliasReplayLimitExceeded { .. }
         | E::AliasExpansionLimitExceeded { .. }
         | E::AliasReplayStackDepthExceeded { .. } => too_much(at),
-        E::RecursiveReferencesRequireWeakTypes { .. } => {
-            told(code::SPEC_ALIAS_BOMB, "an alias stands inside of the value that it repeats", "without an end")
-        }
+        E::RecursiveReferencesRequireWeakTypes { .. } => told(
+            code::SPEC_ALIAS_BOMB,
+            "an alias stands inside of the value that it repeats",
+            "without an end",
+        ),
         E::UnknownAnchor { .. } => told(code::SPEC_SYNTAX, "an alias repeats nothing", "no `&` of this name"),
         E::MultipleDocuments { .. } => {
             let message = "the file holds more than one YAML document";

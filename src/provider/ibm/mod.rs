@@ -1,7 +1,7 @@
 //! IBM Cloud Monitoring and Workload Protection: team tokens and `external_api_auth`.
 
-pub mod draft;
 pub mod client;
+pub mod draft;
 pub mod header;
 pub mod instance;
 pub mod mode;

@@ -16,9 +16,9 @@ use crate::provider::spec::{Deliver, Rotate};
 /// One IBM Cloud account reached with one credential.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "IbmConnection")]
 pub struct Connection {
     /// How the connection proves who it is.
-    #[schemars(required)]
     pub credential: Given<Credential>,
     /// The account id that the credential must belong to; checked before anything else.
     pub account: Given<String>,
@@ -35,6 +35,7 @@ pub struct Connection {
 /// An IBM credential: one of its forms.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "IbmCredential")]
 pub enum Credential {
     /// An IBM Cloud API key, exchanged for IAM tokens.
     ApiKey(Given<SecretRef>),
@@ -49,7 +50,6 @@ pub enum Credential {
 #[serde(default, deny_unknown_fields)]
 pub struct TrustedProfile {
     /// Where the compute resource's token is found.
-    #[schemars(required)]
     pub cr_token: Given<SecretRef>,
     pub id: Given<String>,
     pub name: Given<String>,
@@ -167,7 +167,6 @@ impl JsonSchema for TokenReset {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Instance {
-    #[schemars(required)]
     pub service: Given<Service>,
     /// For example us-south. Left out: the live instance's own region.
     pub region: Given<String>,

@@ -13,6 +13,7 @@ use crate::provider::spec::{Deliver, Rotate};
 /// One portal reached with one credential.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "LogicMonitorConnection")]
 pub struct Connection {
     /// The portal's name: `acme` of `https://acme.logicmonitor.com`. Needed unless `endpoint` is given.
     pub account: Given<String>,
@@ -21,7 +22,6 @@ pub struct Connection {
     /// An origin (scheme, host, port) that replaces `https://ACCOUNT.DOMAIN`. Plain `http://` only for loopback.
     pub endpoint: Given<String>,
     /// How the connection proves who it is.
-    #[schemars(required)]
     pub credential: Given<Credential>,
     /// Users by username; users are never created.
     pub users: Entries<User>,
@@ -32,6 +32,7 @@ pub struct Connection {
 /// A LogicMonitor credential: one of its forms.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "LogicMonitorCredential")]
 pub enum Credential {
     /// An LMv1 token: each request is signed.
     Lmv1(Given<Lmv1>),
@@ -43,9 +44,7 @@ pub enum Credential {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lmv1 {
-    #[schemars(required)]
     pub access_id: Given<SecretRef>,
-    #[schemars(required)]
     pub access_key: Given<SecretRef>,
 }
 
@@ -91,7 +90,6 @@ pub enum Reenable {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UnlistedTokens {
-    #[schemars(required)]
     pub action: Given<UnlistedAction>,
     /// Only tokens that were unused for this long.
     pub unused_for: Given<Duration>,

@@ -1,0 +1,146 @@
+//! Checks of LogicMonitor connections, users and tokens.
+
+use std::collections::BTreeMap;
+
+use super::rotation::{Replaced, protected, protection, rotate};
+use super::{Checker, delivery, pairs, words};
+use crate::model::address::Address;
+use crate::model::code;
+use crate::model::finding::Finding;
+use crate::model::given::{Entries, Given};
+use crate::model::source::Span;
+use crate::model::vocabulary::TokenStatus;
+use crate::provider::logicmonitor::VENDOR;
+use crate::provider::logicmonitor::spec;
+use crate::provider::logicmonitor::state::{Connection, Credential, Lmv1, Token, TokenKind, User};
+use crate::spec::tree::Entry;
+
+const DOMAIN: &str = "logicmonitor.com";
+
+/// One connection with all its users.
+pub fn connection(
+    checker: &mut Checker<'_>,
+    entry: &Entry,
+    spec: &spec::Connection,
+) -> Option<(Address, Connection)> {
+    let at = Address::connection(VENDOR, &entry.key);
+    checker.name(&at, entry, words::not_empty);
+    if let Some(unlisted) = entry.get("unlisted_tokens") {
+        checker.not_yet(&at, "unlisted_tokens", unlisted.key_at);
+    }
+    let credential = credential(checker, &at, entry, &spec.credential);
+    if spec.endpoint.is_missing() {
+        checker.need(&at, entry, "account", &spec.account);
+    }
+    let account = checker.word(&at, entry, "account", &spec.account, words::account);
+    let domain = checker.word(&at, entry, "domain", &spec.domain, words::domain);
+    let endpoint = checker.origin(&at, Some(entry), "endpoint", &spec.endpoint);
+    let mut users = BTreeMap::new();
+    let mut pins = BTreeMap::new();
+    for (place, user_spec) in pairs(entry.get("users"), &spec.users) {
+        let address = at.owner(&place.key);
+        checker.name(&address, place, words::not_empty);
+        checker.pin(&address, place, "id", &mut pins, user_spec.id.cloned());
+        let user = user(checker, &address, place, user_spec);
+        users.insert(address, user);
+    }
+    let connection = Connection {
+        account: account.unwrap_or_else(|| entry.key.clone()),
+        domain: domain.unwrap_or_else(|| DOMAIN.to_owned()),
+        endpoint,
+        credential: credential?,
+        users,
+    };
+    Some((at, connection))
+}
+
+fn credential(
+    checker: &mut Checker<'_>,
+    at: &Address,
+    entry: &Entry,
+    given: &Given<spec::Credential>,
+) -> Option<Credential> {
+    checker.need(at, entry, "credential", given);
+    let place = entry.get("credential");
+    match given.get()? {
+        spec::Credential::Bearer(bearer) => {
+            checker.secret(at, place, "bearer", bearer).map(Credential::Bearer)
+        }
+        spec::Credential::Lmv1(lmv1) => {
+            let place = place.and_then(|place| place.get("lmv1"));
+            let lmv1 = lmv1.get()?;
+            let access_id = checker.secret(at, place, "access_id", &lmv1.access_id);
+            let access_key = checker.secret(at, place, "access_key", &lmv1.access_key);
+            Some(Credential::Lmv1(Lmv1 { access_id: access_id?, access_key: access_key? }))
+        }
+    }
+}
+
+fn user(checker: &mut Checker<'_>, at: &Address, entry: &Entry, spec: &spec::User) -> User {
+    let above = protection(entry, &spec.protect);
+    let mut tokens = BTreeMap::new();
+    for (kind, key, map) in [
+        (TokenKind::ApiToken, "api_tokens", &spec.api_tokens),
+        (TokenKind::BearerToken, "bearer_tokens", &spec.bearer_tokens),
+    ] {
+        tokens.extend(tokens_of(checker, at, entry.get(key), kind, map, above));
+    }
+    User { id: spec.id.cloned(), protect: above.is_some(), tokens }
+}
+
+fn tokens_of(
+    checker: &mut Checker<'_>,
+    user: &Address,
+    place: Option<&Entry>,
+    kind: TokenKind,
+    map: &Entries<spec::Token>,
+    above: Option<Span>,
+) -> BTreeMap<Address, Token> {
+    let mut pins = BTreeMap::new();
+    let mut tokens = BTreeMap::new();
+    for (entry, spec) in pairs(place, map) {
+        let at = user.item(kind.as_str(), &entry.key);
+        checker.name(&at, entry, words::token_name);
+        checker.pin(&at, entry, "id", &mut pins, spec.id.cloned());
+        let token = token(checker, &at, entry, kind, spec, above);
+        tokens.insert(at, token);
+    }
+    tokens
+}
+
+fn token(
+    checker: &mut Checker<'_>,
+    at: &Address,
+    entry: &Entry,
+    kind: TokenKind,
+    spec: &spec::Token,
+    above: Option<Span>,
+) -> Token {
+    if let Some(reenable) = entry.get("reenable") {
+        checker.not_yet(at, "reenable", reenable.key_at);
+    }
+    let own = protection(entry, &spec.protect);
+    protected(checker, at, entry, own.or(above));
+    absent(checker, at, entry, spec);
+    Token {
+        kind,
+        id: spec.id.cloned(),
+        status: spec.status.cloned(),
+        rotate: rotate(checker, at, entry, &spec.rotate, Replaced::Beside),
+        deliver: delivery::deliveries(checker, at, entry, &spec.deliver, kind == TokenKind::ApiToken),
+        protect: own.is_some(),
+    }
+}
+
+/// What is to be gone has no rotation and no delivery.
+fn absent(checker: &mut Checker<'_>, at: &Address, entry: &Entry, spec: &spec::Token) {
+    if spec.status.get() != Some(&TokenStatus::Absent) {
+        return;
+    }
+    for wish in ["rotate", "deliver"].iter().filter_map(|key| entry.get(key)) {
+        let message = format!("`{}` can't be wished of a token that is to be absent", wish.key);
+        let finding = Finding::new(code::SPEC_ABSENT_TOKEN, message).at(at);
+        checker
+            .tell(finding.label(wish.key_at, "of no token").label(entry.place(&["status"]), "to be absent"));
+    }
+}

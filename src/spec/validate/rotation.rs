@@ -1,0 +1,110 @@
+//! Checks of `rotate` and of what must not stand beside it.
+
+use super::Checker;
+use crate::model::address::Address;
+use crate::model::code;
+use crate::model::finding::Finding;
+use crate::model::given::{Duration, Given, Instant};
+use crate::model::source::Span;
+use crate::model::vocabulary::Period;
+use crate::provider::spec::{Rotate as RotateSpec, Strategy};
+use crate::provider::state::Rotate;
+use crate::spec::tree::Entry;
+
+/// How a kind of token is replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Replaced {
+    /// The old value dies as the new one is born.
+    InPlace,
+    /// Old and new live beside each other for a while.
+    Beside,
+}
+
+const OVERLAP: Period = Period::hours(24);
+const IDLE: Period = Period::hours(24);
+const SOAK: Period = Period::days(7);
+
+/// The rotation under `token.rotate`.
+pub fn rotate(
+    checker: &mut Checker<'_>,
+    at: &Address,
+    token: &Entry,
+    given: &Given<RotateSpec>,
+    replaced: Replaced,
+) -> Option<Rotate> {
+    let (spec, place) = (given.get()?, token.get("rotate")?);
+    not_yet(checker, at, place, spec);
+    if replaced == Replaced::InPlace {
+        refuse_overlap(checker, at, place, spec);
+    }
+    let period = |given: &Given<Duration>| given.get().map(|duration| duration.0);
+    let rotate = Rotate {
+        max_age: period(&spec.max_age),
+        issued_after: spec.issued_after.get().map(|instant: &Instant| instant.0),
+        rationale: spec.rationale.cloned(),
+        overlap: period(&spec.overlap).unwrap_or(OVERLAP),
+        idle: period(&spec.idle).unwrap_or(IDLE),
+        soak: period(&spec.soak).unwrap_or(SOAK),
+    };
+    max_age(checker, at, place, &rotate, replaced);
+    if rotate.issued_after.is_some_and(|after| after > checker.around.now) {
+        let message = "`issued_after` lies in the future: no token could satisfy it";
+        checker.error(code::SPEC_ROTATE, at, message, place.place(&["issued_after"]), "later than now");
+    }
+    Some(rotate)
+}
+
+fn not_yet(checker: &mut Checker<'_>, at: &Address, place: &Entry, spec: &RotateSpec) {
+    if spec.strategy.get() == Some(&Strategy::Replace) {
+        checker.not_yet(at, "strategy: replace", place.place(&["strategy"]));
+    }
+    if let Some(entry) = place.get("assume_issued") {
+        checker.not_yet(at, "assume_issued", entry.key_at);
+    }
+}
+
+/// A team has one token: nothing of it can overlap.
+fn refuse_overlap(checker: &mut Checker<'_>, at: &Address, place: &Entry, spec: &RotateSpec) {
+    let written = [
+        ("overlap", !spec.overlap.is_missing()),
+        ("idle", !spec.idle.is_missing()),
+        ("soak", !spec.soak.is_missing()),
+        ("strategy", spec.strategy.get() == Some(&Strategy::Overlap)),
+    ];
+    for entry in written.iter().filter(|(_, written)| *written).filter_map(|(key, _)| place.get(key)) {
+        let message =
+            format!("`{}` means nothing for a team's token: the old value dies with the reset", entry.key);
+        checker.error(code::SPEC_ROTATE, at, message, entry.key_at, "remove this key");
+    }
+}
+
+fn max_age(checker: &mut Checker<'_>, at: &Address, place: &Entry, rotate: &Rotate, replaced: Replaced) {
+    let Some(age) = rotate.max_age else { return };
+    let whole = rotate.overlap.as_secs() + rotate.soak.as_secs();
+    let span = place.place(&["max_age"]);
+    if replaced == Replaced::Beside && age.as_secs() <= whole {
+        let message = format!(
+            "`max_age` {age} must exceed `overlap` {} and `soak` {} together, else rotations never end",
+            rotate.overlap, rotate.soak
+        );
+        let finding = Finding::new(code::SPEC_ROTATE, message).at(at).label(span, "too short");
+        let written = ["overlap", "soak"].iter().filter_map(|key| place.get(key));
+        checker
+            .tell(written.fold(finding, |finding, entry| finding.label(entry.node.at, "together too long")));
+    } else if age.as_secs() == 0 {
+        checker.error(code::SPEC_ROTATE, at, "`max_age` must be longer than nothing", span, "too short");
+    }
+}
+
+/// A protected token can't rotate. `protected` is where `protect: true` stands.
+pub fn protected(checker: &mut Checker<'_>, at: &Address, token: &Entry, protected: Option<Span>) {
+    if let (Some(rotate), Some(protect)) = (token.get("rotate"), protected) {
+        let finding = Finding::new(code::SPEC_PROTECTED, "a protected token can't have a rotation").at(at);
+        checker.tell(finding.label(rotate.key_at, "rotates").label(protect, "protected here"));
+    }
+}
+
+/// Where `protect: true` of an entry stands.
+pub fn protection(entry: &Entry, protect: &Given<bool>) -> Option<Span> {
+    (protect.get() == Some(&true)).then(|| entry.place(&["protect"]))
+}
