@@ -282,7 +282,7 @@ mod tests {
     use super::*;
     use crate::http::Sent;
     use crate::model::vocabulary::SecretRef;
-    use crate::provider::ibm::fake::connection;
+    use crate::provider::ibm::testing::connection;
 
     fn error(status: Option<u16>, message: Option<&str>, reason: Option<&str>) -> HttpError {
         HttpError {

@@ -142,7 +142,7 @@ pub fn check_writable(row: &Row, address: &Address, guid: &str, service: Service
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::ibm::fake::{declared, instance_address, row};
+    use crate::provider::ibm::testing::{declared, instance_address, row};
 
     #[test]
     fn an_instance_is_found_by_service_region_and_exact_name() {

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod draft;
+pub mod coverage;
 pub mod header;
 pub mod instance;
 pub mod mode;
@@ -15,7 +16,7 @@ pub mod team_token;
 pub mod wire;
 
 #[cfg(test)]
-pub mod fake;
+mod testing;
 
 /// The vendor part of addresses.
 pub const VENDOR: &str = "ibm";

@@ -3,34 +3,27 @@
 //! One PATCH of the full `parameters` with one value changed. Whether it happened is read from
 //! resource controller; whether it took effect, from what the instance accepts (contract ibm 4.3).
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
 use super::client::{Token, Told};
+use super::coverage::{check_covered, covered};
 use super::instance::check_writable;
 use super::parameters;
-use super::read::CONCURRENT;
 use super::site::{Site, malformed, param};
 use super::state::{AuthMode, Service};
 use super::team_token::dead;
-use super::wire::{Row, Team};
+use super::wire::Row;
 use crate::http::{HttpError, Sent, Writer};
 use crate::model::code::{
-    IBM_MODE_UNCONFIRMED, IBM_PARAMETERS_CHANGED, IBM_UNKNOWN_AUTH_MODE, LOCK_NOT_COVERED,
+    Code, IBM_MODE_UNCONFIRMED, IBM_PARAMETERS_CHANGED, IBM_RESET_UNCONFIRMED, IBM_UNKNOWN_AUTH_MODE,
 };
 use crate::model::finding::Finding;
 use crate::model::history::Facts;
-use crate::model::secret::{Fingerprint, Secret};
-use crate::model::step::{Rule, Step};
+use crate::model::step::Step;
 use crate::model::verb::Verb;
-use crate::model::vocabulary::Period;
 use crate::provider::steps::{Answer, Check, Context, Failure, Hold, Look, Prepared};
-
-/// How long a reset of an interrupted run covers its team (PRODUCT section 3, `lock-covers-all`).
-const COVERED_FOR: Period = Period::hours(24);
 
 /// Reads the instance and its teams again; before a lock, every team must be covered.
 pub async fn prepare(site: &Site<'_>, cx: &Context<'_>) -> Told<Prepared> {
@@ -58,62 +51,6 @@ fn target(step: &Step) -> Told<AuthMode> {
         (Verb::Unlock, "ANY") => Ok(AuthMode::Any),
         (verb, setting) => Err(malformed(step, format!("`{verb}` with setting `{setting}`"))),
     }
-}
-
-/// Reads the key of every team that a lock must cover and compares it with its reset. Gives one of
-/// them back: it must be refused afterwards.
-async fn check_covered(site: &Site<'_>, cx: &Context<'_>, teams: &[Team]) -> Told<Option<Secret>> {
-    let (ignored, covered) = (ignored(site.step)?, covered(cx, site.step));
-    let visible = teams.iter().filter(|team| !ignored.contains(&team.id));
-    let uncovered: Vec<&Team> = visible.clone().filter(|team| !covered.contains_key(&team.id)).collect();
-    if !uncovered.is_empty() {
-        return Err(not_covered(site, "no proved reset of this plan covers", &uncovered));
-    }
-    let check = |team| check_key(site, &covered, team);
-    let mut keys: Vec<Secret> = stream::iter(visible).map(check).buffered(CONCURRENT).try_collect().await?;
-    Ok(keys.pop())
-}
-
-async fn check_key(site: &Site<'_>, covered: &BTreeMap<u64, &Fingerprint>, team: &Team) -> Told<Secret> {
-    let key = site.api().key(team.id, owner(site, team)).await?;
-    match covered.get(&team.id) {
-        Some(fingerprint) if **fingerprint == site.key.fingerprint(&key) => Ok(key),
-        _ => Err(not_covered(site, "the token has moved since its reset:", &[team])),
-    }
-}
-
-/// Whose token was reset in a team, where the spec names someone.
-fn owner<'s>(site: &'s Site<'_>, team: &Team) -> Option<&'s str> {
-    let is_meant = |name: &str, id: Option<u64>| id.map_or(name == team.name, |id| id == team.id);
-    let mut declared = site.declared.teams.iter();
-    declared.find(|(address, d)| is_meant(address.name(), d.id)).and_then(|(_, d)| d.owner.as_deref())
-}
-
-fn not_covered(site: &Site<'_>, what: &str, teams: &[&Team]) -> Box<Finding> {
-    let teams: Vec<String> = teams.iter().map(|team| format!("`{}` ({})", team.name, team.id)).collect();
-    let told = format!("not locked: {what} {}", teams.join(", "));
-    Box::new(Finding::new(LOCK_NOT_COVERED, told).at(&site.instance))
-}
-
-/// The fingerprint that each team's done reset left, by team id. Only resets that the lock needs
-/// count, proved ones, at most [`COVERED_FOR`] old.
-fn covered<'c>(cx: &Context<'c>, step: &Step) -> BTreeMap<u64, &'c Fingerprint> {
-    let now = cx.env.clock.now();
-    let rules = [Rule::ResetBeforeLock, Rule::LockCoversAll];
-    let needed = step.needs.iter().filter(|need| rules.contains(&need.rule));
-    let done = needed.filter_map(|need| cx.done.get(&need.step));
-    done.filter(|facts| facts.proof.is_some())
-        .filter(|facts| facts.issued_at.is_some_and(|at| COVERED_FOR.after(at) >= now))
-        .filter_map(|facts| Some((facts.remote_id?, facts.fingerprint.as_ref()?)))
-        .collect()
-}
-
-/// Ids of the teams that the spec leaves alone.
-fn ignored(step: &Step) -> Told<BTreeSet<u64>> {
-    let text = step.params.get("ignored_teams").map(String::as_str).unwrap_or_default();
-    let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::parse);
-    let ids: Result<_, _> = ids.collect();
-    ids.map_err(|_| malformed(step, format!("`ignored_teams` is `{text}`, which are no ids")))
 }
 
 /// Sends the PATCH, once.
@@ -194,9 +131,13 @@ fn judge_patch(error: HttpError) -> Option<Failure> {
     }
 }
 
+/// By the code, by the words, or because a Sysdig body (the only one with a `reason`) was inside.
 fn is_from_broker(error: &HttpError) -> bool {
     let says = |text: &Option<String>, word: &str| text.as_deref().is_some_and(|text| text.contains(word));
-    says(&error.code, "Broker") || says(&error.message, "broker") || says(&error.message, "[50")
+    error.reason.is_some()
+        || says(&error.code, "Broker")
+        || says(&error.message, "broker")
+        || says(&error.message, "[50")
 }
 
 /// Has the PATCH happened?
@@ -235,7 +176,7 @@ struct Before<'a> {
 enum Seen {
     Done,
     NotDone,
-    Unclear(crate::model::code::Code, String),
+    Unclear(Code, String),
 }
 
 /// Contract ibm 2.7. Without `before`, the setting alone tells: it was another one when the step began.
@@ -307,7 +248,7 @@ async fn locked(site: &Site<'_>, cx: &Context<'_>, prepared: &Prepared) -> Told<
     api.me(None).await.map_err(|error| error.finding)?;
     if let Hold::Lock { probe: Some(probe), .. } = &prepared.hold {
         dead(&api, probe).await.map_err(|finding| match finding.code {
-            crate::model::code::IBM_RESET_UNCONFIRMED => unconfirmed(site, "API tokens are still accepted"),
+            IBM_RESET_UNCONFIRMED => unconfirmed(site, "API tokens are still accepted"),
             _ => Box::new(finding),
         })?;
     }

@@ -243,7 +243,7 @@ fn no_access(error: HttpError) -> Box<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::ibm::fake::{declared, declared_team, instance_address, team_address};
+    use crate::provider::ibm::testing::{declared, declared_team, instance_address, team_address};
 
     fn visible() -> Vec<Team> {
         let team = |id, name: &str| Team { id, name: name.into(), products: vec![], user_count: None };

@@ -110,6 +110,11 @@ pub async fn reset(writer: &Writer, site: &Site<'_>) -> Result<Option<Answer>, F
 
 /// The path with its placeholders filled in. The client encodes it.
 fn filled(site: &Site<'_>, path: &str, team: u64) -> Told<String> {
+    if !path.starts_with('/') || path.contains(['?', '#', '%']) {
+        let told =
+            format!("`token_reset.path` is `{path}`: write it decoded, from its first `/`, without a query");
+        return Err(Box::new(Finding::new(IBM_RESET_PATH, told).at(&site.step.address)));
+    }
     let path = path.replace("{team_id}", &team.to_string());
     if !path.contains("{username}") {
         return Ok(path);

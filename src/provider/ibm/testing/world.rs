@@ -1,6 +1,4 @@
-//! A stand-in for IAM, resource controller and Sysdig on loopback, and builders for tests.
-//!
-//! It is a table of canned answers in front of a little state; the sandbox is the full double.
+//! The stand-in's state and answers.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,81 +9,9 @@ use axum::extract::{Request as HttpRequest, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::parameters;
-use super::state::{Connection, Credential, Endpoints, Instance, OtherTeams, Service, Team, TokenReset};
-use super::wire::Row;
-use crate::env::{Clock, Dice, Env, Vars};
-use crate::http::Reader;
-use crate::model::address::Address;
-use crate::model::history::Facts;
-use crate::model::secret::{DigestKey, Secret};
-use crate::model::step::{Call, Need, Recovery, Rule, Shape, Step, StepId};
-use crate::model::verb::Verb;
-use crate::model::vocabulary::{Period, SecretRef};
-use crate::provider::state::Desired;
-use crate::provider::steps::Context;
-
-pub const GUID: &str = "5e2f1c3a-0000-4000-8000-00000000a001";
-/// A marker that is in every secret which the fake hands out.
-pub const CANARY: &str = "canary";
-
-pub fn connection_address() -> Address {
-    Address::connection("ibm", "prod")
-}
-
-pub fn instance_address() -> Address {
-    connection_address().owner("mon-prod")
-}
-
-pub fn team_address(name: &str) -> Address {
-    instance_address().item(super::TEAM, name)
-}
-
-pub fn connection(origin: &str) -> Connection {
-    let origin = Some(origin.to_owned());
-    Connection {
-        credential: Credential::ApiKey(SecretRef::Env("KEY".into())),
-        account: None,
-        endpoints: Endpoints {
-            iam: origin.clone(),
-            resource_controller: origin.clone(),
-            monitoring: origin.clone(),
-            workload_protection: origin,
-        },
-        resource_group: None,
-        token_reset: TokenReset::Guided { timeout: Period::seconds(1800) },
-        instances: BTreeMap::from([(instance_address(), declared())]),
-    }
-}
-
-pub fn declared() -> Instance {
-    Instance {
-        service: Service::Monitoring,
-        region: None,
-        guid: None,
-        external_api_auth: None,
-        accept_unverified: false,
-        other_teams: OtherTeams::Reset,
-        protect: false,
-        teams: BTreeMap::new(),
-    }
-}
-
-pub fn declared_team() -> Team {
-    Team { id: None, owner: None, rotate: None, deliver: Vec::new(), protect: false }
-}
-
-pub fn row(guid: &str, name: &str, service: &str, region: &str) -> Row {
-    Row {
-        guid: Some(guid.into()),
-        crn: Some(format!("crn:v1:bluemix:public:{service}:{region}:a/acct:{guid}::")),
-        name: Some(name.into()),
-        account_id: Some("acct".into()),
-        region_id: Some(region.into()),
-        state: Some("active".into()),
-        ..Row::default()
-    }
-}
+use super::{CANARY, GUID, connection};
+use crate::provider::ibm::parameters;
+use crate::provider::ibm::state::Connection;
 
 /// The vendor's state, and how it misbehaves.
 pub struct World {
@@ -107,9 +33,9 @@ pub struct World {
     pub header_works: bool,
     /// Whether `users/me` follows the header.
     pub me_follows: bool,
-    /// Old keys that are still accepted although reset.
     pub keys: BTreeMap<u64, String>,
     pub dead: Vec<String>,
+    /// Old keys are still accepted although reset.
     pub accept_dead: bool,
     /// Extra instances that the list shows before ours.
     pub others: Vec<(String, String)>,
@@ -117,6 +43,14 @@ pub struct World {
     /// How a reset call is answered.
     pub reset: (u16, bool),
     pub service: &'static str,
+    /// A team without a key is refused instead of not found.
+    pub refuse_missing: bool,
+    /// The connection is closed instead of an answer, after a mutation was applied.
+    pub drop_answers: bool,
+    /// `users/me` has another shape, its access keys included.
+    pub odd_me: bool,
+    /// Sysdig does not know the caller.
+    pub stranger: bool,
     /// Sysdig answers everything with a redirect to a login page.
     pub login_page: bool,
     /// `METHOD path` of each request, team headers behind.
@@ -158,6 +92,10 @@ impl Default for World {
             page: 100,
             reset: (200, true),
             service: "sysdig-monitor",
+            refuse_missing: false,
+            drop_answers: false,
+            odd_me: false,
+            stranger: false,
             login_page: false,
             tape: Vec::new(),
             bodies: Vec::new(),
@@ -235,6 +173,9 @@ impl World {
     fn me(&self, headers: &HeaderMap) -> (u16, String) {
         let current = if self.me_follows { self.team_of(headers) } else { self.current_team };
         let key = format!("{CANARY}-access-key");
+        if self.odd_me {
+            return (200, format!(r#"{{"user":{{"username":["{key}"],"accessKey":"{key}"}}}}"#));
+        }
         let body = format!(
             r#"{{"user":{{"id":1,"username":"ops@example.com","currentTeam":{current},"customer":{{"accessKey":"{key}"}},"accessKey":"{key}","agentInstallParams":{{"accessKey":"{key}"}}}}}}"#
         );
@@ -243,6 +184,7 @@ impl World {
 
     fn token(&self, team: u64) -> (u16, String) {
         match self.keys.get(&team) {
+            None if self.refuse_missing => (403, DENIED.into()),
             _ if self.iam_only => (self.refusal.0, self.refusal.1.into()),
             Some(key) => (200, format!(r#"{{"token":{{"key":"{key}"}}}}"#)),
             None => (404, r#"{"errors":[{"reason":"x","message":"no team"}]}"#.into()),
@@ -268,6 +210,9 @@ impl World {
         let by_iam = bearer == format!("Bearer {CANARY}-iam");
         if path.starts_with("/api") && self.login_page {
             return (302, String::new());
+        }
+        if path.starts_with("/api") && self.stranger {
+            return (401, "unknown user".into());
         }
         match (method, path) {
             ("POST", "/identity/token") => (200, grant()),
@@ -358,77 +303,12 @@ async fn handle(State(world): State<Arc<Mutex<World>>>, request: HttpRequest) ->
     world.tape.push(format!("{method} {path}{team}"));
     world.bodies.push(body.clone());
     let (status, body) = world.answer(method, path, query, &parts.headers, &body);
+    let dropped = world.drop_answers && matches!(method, "POST" | "PATCH") && !path.starts_with("/identity");
+    drop(world);
+    if dropped {
+        std::panic::resume_unwind(Box::new("the connection drops"));
+    }
     let status = StatusCode::from_u16(status).unwrap();
     let json = if body.starts_with('{') { "application/json" } else { "text/plain" };
     (status, [("content-type", json), ("location", "https://login.example/")], body).into_response()
-}
-
-/// What a step runs in.
-pub struct Bench {
-    pub fake: Fake,
-    pub env: Env,
-    pub reader: Reader,
-    pub key: DigestKey,
-    pub desired: Desired,
-    pub done: BTreeMap<StepId, Facts>,
-}
-
-impl Bench {
-    pub async fn new(world: World) -> Self {
-        let fake = Fake::start(world).await;
-        let vars = Vars::only(BTreeMap::from([("KEY".into(), format!("{CANARY}-api-key"))]));
-        let clock = Clock::simulated(Some("2026-11-22T10:00:00Z".parse().unwrap()));
-        let env = Env { clock, dice: Dice::seeded(1), vars };
-        let mut desired = Desired::default();
-        desired.ibm.insert(connection_address(), fake.connection());
-        let key = DigestKey::new(Secret::new(vec![7; 32]));
-        Self { fake, reader: Reader::new(env.clone()), env, key, desired, done: BTreeMap::new() }
-    }
-
-    pub fn conn(&mut self) -> &mut Connection {
-        self.desired.ibm.get_mut(&connection_address()).unwrap()
-    }
-
-    pub fn instance(&mut self) -> &mut Instance {
-        self.conn().instances.get_mut(&instance_address()).unwrap()
-    }
-
-    pub fn cx(&self) -> Context<'_> {
-        Context { desired: &self.desired, key: &self.key, env: &self.env, done: &self.done }
-    }
-
-    pub fn team_step(&self, verb: Verb, name: &str, id: u64, shape: Shape) -> Step {
-        let mut step = self.step(verb, &team_address(name));
-        step.params.extend([("team_id".into(), id.to_string()), ("owner".into(), String::new())]);
-        step.shape = Some(shape);
-        step
-    }
-
-    pub fn mode_step(&self, verb: Verb, setting: &str) -> Step {
-        let mut step = self.step(verb, &instance_address());
-        step.params.insert("setting".into(), setting.into());
-        step
-    }
-
-    fn step(&self, verb: Verb, address: &Address) -> Step {
-        let params = [("guid", GUID), ("origin", &self.fake.origin), ("identity", "ops@example.com")];
-        Step {
-            id: StepId::new(verb, address, 0),
-            address: address.clone(),
-            verb,
-            shape: None,
-            call: Call { method: "X".into(), host: String::new(), path: String::new() },
-            needs: Vec::new(),
-            irreversible: false,
-            destinations: Vec::new(),
-            params: params.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
-            expects: Vec::new(),
-            guards: Vec::new(),
-            recovery: Recovery::ReadBack,
-        }
-    }
-}
-
-pub fn need(step: &Step, rule: Rule) -> Need {
-    Need { step: step.id.clone(), rule }
 }
