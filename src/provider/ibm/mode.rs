@@ -328,15 +328,22 @@ mod tests {
     }
 
     fn judged(status: Option<u16>, code: Option<&str>, message: Option<&str>) -> &'static str {
-        let error = HttpError {
+        verdict(HttpError { reason: None, ..error(status, code, message) })
+    }
+
+    fn error(status: Option<u16>, code: Option<&str>, message: Option<&str>) -> HttpError {
+        HttpError {
             sent: if status.is_some() { Sent::Yes } else { Sent::Maybe },
             status,
             code: code.map(str::to_owned),
             message: message.map(str::to_owned),
-            reason: None,
+            reason: Some("Exception".into()),
             retry_after: None,
             finding: Box::new(Finding::new(HTTP_CALL, "x")),
-        };
+        }
+    }
+
+    fn verdict(error: HttpError) -> &'static str {
         match judge_patch(error) {
             None => "taken",
             Some(Failure::Refused(_)) => "refused",
@@ -351,6 +358,9 @@ mod tests {
         assert_eq!(judged(Some(400), None, Some("bad body")), "refused");
         assert_eq!(judged(Some(400), Some("RC-ServiceBrokerErrorResponse"), None), "doubt");
         assert_eq!(judged(Some(400), None, Some("[500, Internal Server Error] x")), "doubt");
+        // The client unwraps the body that a broker quotes: its `reason` is what is left of it.
+        assert_eq!(verdict(error(Some(400), None, Some("Cannot update"))), "doubt");
+        assert_eq!(verdict(error(Some(422), None, Some("Cannot update"))), "refused");
         for status in [502, 500, 503] {
             assert_eq!(judged(Some(status), None, None), "doubt");
         }

@@ -6,8 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::try_join;
+use futures_util::{StreamExt, TryStreamExt, future, stream};
 
 use super::client::{Account, Api, Token, Told, origin};
 use super::header::{Seen, prove};
@@ -99,7 +98,8 @@ impl Room<'_> {
         let row = self.complete(find(rows, self.address, self.declared)?).await?;
         let origin = origin(self.conn, self.declared, row.region());
         let api = self.account.api(self.address, &origin, row.guid());
-        let (me, teams) = try_join!(api.me(None), api.teams(self.declared.service)).map_err(no_access)?;
+        let asked = future::try_join(api.me(None), api.teams(self.declared.service));
+        let (me, teams) = asked.await.map_err(no_access)?;
         let wanted = wanted(self.address, self.declared, &teams)?;
         let (probed, prints) = self.keys(&api, &me, &wanted).await?;
         let header = self.header(&api, &me, &teams, &wanted, probed, &prints).await?;

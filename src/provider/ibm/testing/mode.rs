@@ -183,3 +183,45 @@ async fn the_digest_before_a_step_is_the_one_that_the_plan_was_made_from() {
     bench.fake.world().version += 1;
     assert_ne!(prepared(&bench, &step).await.live[0].digest, planned);
 }
+
+#[tokio::test]
+async fn a_refused_read_alone_does_not_prove_a_lock() {
+    let mut bench = Bench::new(World::default()).await;
+    let lock = covered_lock(&mut bench);
+    let prepared = prepared(&bench, &lock).await;
+    let answer = Answer { facts: prepared.facts.clone(), value: None };
+    assert!(mutated(&bench, &lock, &prepared).await.is_ok());
+    // IAM can't read tokens, but the token that was there before still works.
+    bench.fake.world().gate_leaks = true;
+    assert!(matches!(confirmed(&bench, &lock, &prepared, &answer).await, Check::NotYet(_)));
+    // Everything is refused: a permission is missing.
+    bench.fake.world().gate_leaks = false;
+    bench.fake.world().stranger = true;
+    assert!(matches!(confirmed(&bench, &lock, &prepared, &answer).await, Check::NotYet(_)));
+    bench.fake.world().stranger = false;
+    holds(confirmed(&bench, &lock, &prepared, &answer).await);
+}
+
+#[tokio::test]
+async fn only_a_proved_reset_that_the_lock_needs_covers_a_team() {
+    let mut bench = Bench::new(World::default()).await;
+    let mut lock = covered_lock(&mut bench);
+    let reset = lock.needs[1].step.clone();
+    bench.done.get_mut(&reset).unwrap().proof = None;
+    let finding = refused(&bench, &lock).await;
+    assert!(finding.code == LOCK_NOT_COVERED && finding.message.contains("`SRE`"), "{finding}");
+    bench.done.get_mut(&reset).unwrap().proof = Some(Proof::Changed);
+    prepared(&bench, &lock).await;
+    lock.needs[1].rule = Rule::LockLast;
+    assert_eq!(refused(&bench, &lock).await.code, LOCK_NOT_COVERED);
+}
+
+#[tokio::test]
+async fn an_owners_reset_is_compared_with_the_owners_key() {
+    let mut bench = Bench::new(World::default()).await;
+    let lock = covered_lock(&mut bench);
+    let team = Team { owner: Some("bot".into()), ..declared_team() };
+    bench.instance().teams.insert(team_address("SRE"), team);
+    prepared(&bench, &lock).await;
+    assert!(bench.fake.tape().contains(&"GET /api/token/bot/10002 team 10002".to_owned()));
+}
