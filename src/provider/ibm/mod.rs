@@ -1,8 +1,8 @@
 //! IBM Cloud Monitoring and Workload Protection: team tokens and `external_api_auth`.
 
 pub mod client;
-pub mod draft;
 pub mod coverage;
+pub mod draft;
 pub mod header;
 pub mod instance;
 pub mod mode;

@@ -1,0 +1,73 @@
+//! Users and roles (contract logicmonitor 6).
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::auth::Caller;
+use super::estate::{Access, Kind, Portal, User, UserStatus};
+use super::listing::{narrow, page};
+use super::{error, tokens};
+use crate::sandbox::wire::{Call, Effect, Reply};
+
+/// `GET /setting/admins`
+pub fn list(portal: &Portal, caller: &Caller, call: &Call) -> Reply {
+    let mut rows: Vec<(&String, &User)> = portal.users.iter().collect();
+    rows.sort_by_key(|(_, user)| user.id);
+    page(call, &rows, |(name, user)| body(portal, caller, name, user))
+}
+
+/// `GET /setting/admins/{id}`
+pub fn one(portal: &Portal, caller: &Caller, id: u64, call: &Call) -> Reply {
+    let Some((name, user)) = portal.user_by_id(id) else { return error(404, 1404, "Admin is not found") };
+    let fields = call.param("fields").map(|text| text.split(',').collect::<Vec<_>>());
+    Reply::json(200, &narrow(body(portal, caller, name, user), fields.as_deref()))
+}
+
+/// `PATCH /setting/admins/{id}`: status and note.
+pub fn patch(portal: &mut Portal, caller: &Caller, id: u64, call: &Call) -> Reply {
+    #[derive(Deserialize)]
+    struct Patch {
+        status: Option<UserStatus>,
+        note: Option<String>,
+    }
+    let Ok(Patch { status, note }) = serde_json::from_slice(&call.body) else {
+        return error(400, 1400, "The body is not valid");
+    };
+    if let Some(user) = portal.user_by_id_mut(id) {
+        user.status = status.unwrap_or(user.status);
+        user.note = note.unwrap_or_else(|| std::mem::take(&mut user.note));
+    }
+    one(portal, caller, id, call).effect(Effect::Patch)
+}
+
+/// `GET /setting/roles`
+pub fn roles(portal: &Portal, call: &Call) -> Reply {
+    let names: BTreeSet<&String> = portal.users.values().flat_map(|user| &user.roles).collect();
+    let rows: Vec<(usize, &String)> = names.into_iter().enumerate().collect();
+    page(call, &rows, |(at, name)| role(at + 1, name))
+}
+
+/// Here roles are objects; the vendor's own client refuses one without `name` and `privileges`.
+fn role(id: usize, name: &str) -> Value {
+    json!({ "id": id, "name": name, "privileges": [] })
+}
+
+fn body(portal: &Portal, caller: &Caller, name: &str, user: &User) -> Value {
+    let status = match user.status {
+        UserStatus::Active => "active",
+        UserStatus::Suspended => "suspended",
+    };
+    let write = caller.access == Access::Manage;
+    let own = |kind| move |token| tokens::body_in_user(portal, kind, (name, user), token);
+    let api = user.api_tokens.iter().map(own(Kind::Lmv1));
+    let tokens: Vec<Value> = api.chain(user.bearer_tokens.iter().map(own(Kind::Bearer))).collect();
+    json!({
+        "id": user.id, "username": name, "email": user.email, "status": status, "apionly": user.api_only,
+        "firstName": "", "lastName": "", "note": user.note, "adminGroupIds": [1], "tenantId": null,
+        "roles": user.roles.iter().enumerate().map(|(at, name)| role(at + 1, name)).collect::<Vec<_>>(),
+        "apiTokens": tokens, "lastAccessOn": null, "createdBy": "world",
+        "userPermission": if write { "write" } else { "read" }
+    })
+}

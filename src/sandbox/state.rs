@@ -1,0 +1,128 @@
+//! Everything that changes while the sandbox runs, and the one function that answers a request.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::faults::{Action, Fault, strike};
+use super::ibm::Desk;
+use super::logicmonitor::{self, Runtime};
+use super::meddle::meddle;
+use super::mint::MARKER;
+use super::tape::{Outcome, Tape};
+use super::wire::{Call, Reply};
+use super::world::World;
+use super::{control, ibm};
+use crate::env::Clock;
+
+/// The state behind the server's lock.
+pub struct State {
+    pub world: World,
+    pub clock: Clock,
+    pub tape: Tape,
+    pub desk: Desk,
+    pub runtimes: BTreeMap<String, Runtime>,
+}
+
+/// What the server does with an answer.
+pub struct Answer {
+    pub reply: Reply,
+    /// The connection closes and nothing is sent.
+    pub drop: bool,
+    pub delay: Duration,
+}
+
+impl State {
+    pub fn new(world: World, clock: Clock) -> Self {
+        let tape = Tape::new(foreign_secrets(&world));
+        Self { world, clock, tape, desk: Desk::default(), runtimes: BTreeMap::new() }
+    }
+
+    /// Answers one request: due operators first, then faults, then the vendor.
+    pub fn answer(&mut self, call: &Call) -> Answer {
+        let now = self.clock.now();
+        self.operators(now);
+        if call.path.starts_with(control::ROOT) {
+            return Answer {
+                reply: dated(control::answer(self, call), now),
+                drop: false,
+                delay: Duration::ZERO,
+            };
+        }
+        let fault = strike(&mut self.world.faults, call);
+        if let Some(Action::Meddle(what)) = &fault {
+            // A rule that names something that isn't there changes nothing.
+            let _ = meddle(&mut self.world, what, now);
+        }
+        let reply = match fault.as_ref().and_then(Action::instead) {
+            Some(reply) => reply,
+            None if matches!(fault, Some(Action::DropBefore)) => Reply::empty(0),
+            None => after(fault.as_ref(), self.vendor(call, now)),
+        };
+        let drop = matches!(fault, Some(Action::DropBefore | Action::DropAfter));
+        let delay = match &fault {
+            Some(Action::Delay(delay)) => delay.as_duration(),
+            _ => Duration::ZERO,
+        };
+        let (status, about, effect) = (reply.status, (*reply.about).clone(), reply.effect);
+        let fault = fault.as_ref().map(Action::name);
+        self.tape.record(call, Outcome { at: now, status, about, effect, fault });
+        Answer { reply: dated(reply, now), drop, delay }
+    }
+
+    /// Lets operators do what is due by now.
+    pub fn operators(&mut self, now: Timestamp) {
+        let Self { world, tape, desk, .. } = self;
+        desk.work(world, tape, now);
+    }
+
+    fn vendor(&mut self, call: &Call, now: Timestamp) -> Reply {
+        let Self { world, desk, runtimes, .. } = self;
+        if call.path.starts_with(logicmonitor::ROOT) {
+            return logicmonitor::answer(world, runtimes, call, now);
+        }
+        ibm::answer(world, desk, call, now).unwrap_or_else(|| {
+            Reply::json(404, &json!({ "error": "no vendor has this path", "path": call.path }))
+        })
+    }
+
+    pub fn add_faults(&mut self, faults: Vec<Fault>) {
+        self.world.faults.extend(faults);
+    }
+}
+
+/// What a fault does to a true reply.
+fn after(fault: Option<&Action>, reply: Reply) -> Reply {
+    match fault {
+        Some(Action::ReplyAfter(canned)) => {
+            let Reply { effect, about, .. } = reply;
+            Reply { effect, about, ..canned.reply() }
+        }
+        Some(Action::V1) => logicmonitor::v1(reply),
+        _ => reply,
+    }
+}
+
+/// `Date` is the sandbox's time: a client tells its clock's skew from it.
+fn dated(reply: Reply, now: Timestamp) -> Reply {
+    if reply.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("date")) {
+        return reply;
+    }
+    let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    reply.header("Date", &date)
+}
+
+/// Secrets that the world file brought along: they don't hold the marker.
+fn foreign_secrets(world: &World) -> Vec<String> {
+    let ibm = world.ibm.values().flat_map(|account| {
+        let teams = account.instances.values().flat_map(|instance| instance.teams.values());
+        let keys = teams.flat_map(|team| team.key.iter().chain(team.members.values().flatten()));
+        account.api_key.iter().chain(keys)
+    });
+    let portals = world.logicmonitor.values().flat_map(|portal| portal.users.values());
+    let tokens = portals.flat_map(|user| user.api_tokens.iter().chain(&user.bearer_tokens));
+    let all = ibm.chain(tokens.filter_map(|token| token.key.as_ref()));
+    all.filter(|secret| !secret.contains(MARKER) && !secret.is_empty()).cloned().collect()
+}
