@@ -240,6 +240,15 @@ codes! {
     LOCK_NOT_COVERED = "tokenform::apply::lock_not_covered", Error,
         "A visible team has no proved reset of this plan, or its token has moved since.",
         "Run `tokenform resume`: it shows the amended plan and asks for approval again.";
+    LM_UNKNOWN_STATUS = "tokenform::logicmonitor::unknown_status", Error,
+        "A token's status is neither 1 (disabled) nor 2 (enabled).",
+        "Look at the token in the portal; tokenform does not act on a status it does not know.";
+    LM_UNUSABLE_ANSWER = "tokenform::logicmonitor::unusable_answer", Error,
+        "The portal created a token and its answer can't be used.",
+        "The useless token is deleted again; see what the portal answered and try once more.";
+    LM_NOT_PROVED = "tokenform::logicmonitor::not_proved", Error,
+        "The portal does not show yet what a step has done.",
+        "Wait and run `resume`.";
     SEAL_EDITED = "tokenform::seal::edited", Error,
         "The plan file's bytes do not match its seal.",
         "Make the plan again; an edited plan never runs.";

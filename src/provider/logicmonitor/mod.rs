@@ -2,7 +2,15 @@
 
 pub mod draft;
 pub mod spec;
+pub mod client;
+mod issue;
+pub mod read;
+mod retire;
 pub mod state;
+pub mod steps;
+#[cfg(test)]
+mod tests;
+pub mod wire;
 
 /// The vendor part of addresses.
 pub const VENDOR: &str = "logicmonitor";

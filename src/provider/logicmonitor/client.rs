@@ -1,0 +1,297 @@
+//! Requests to one portal: whole lists, one user, one token's create, patch and delete.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+use super::state::{Connection, Credential, LiveUser, TokenKind};
+use super::wire::{NewToken, Page, Row, TOKEN_FIELDS, TOKEN_FIELDS_AND_KEY, TokenRow, USER_FIELDS, UserRow};
+use crate::http::{Auth, HttpError, Identity, Reader, Request, Writer};
+use crate::model::address::Address;
+use crate::model::code::{HTTP_CALL, PLAN_USER_MISSING};
+use crate::model::finding::Finding;
+
+/// The most rows a page may have (contract logicmonitor 4.1).
+const PAGE: usize = 1_000;
+
+/// More pages than any portal has: a guard against a list without an end.
+const MOST_PAGES: usize = 2_000;
+
+/// Pages of one list that are read at the same time.
+const AT_ONCE: usize = 8;
+
+/// How often a list that changes while it is read is read again.
+const SWEEPS: usize = 3;
+
+/// One portal as one connection reaches it.
+pub struct Client<'a> {
+    pub reader: &'a Reader,
+    pub identity: Identity,
+    origin: String,
+}
+
+/// A list: what it is of, and how it is asked for.
+#[derive(Clone, Copy)]
+struct List<'a> {
+    object: &'a Address,
+    purpose: &'static str,
+    path: &'a str,
+    fields: &'static str,
+    bearer: bool,
+}
+
+impl<'a> Client<'a> {
+    pub fn new(reader: &'a Reader, connection: &Connection) -> Self {
+        let identity = match &connection.credential {
+            Credential::Lmv1(lmv1) => {
+                Identity::Lmv1 { access_id: lmv1.access_id.clone(), access_key: lmv1.access_key.clone() }
+            }
+            Credential::Bearer(token) => Identity::Bearer(token.clone()),
+        };
+        Self { reader, identity, origin: connection.origin() }
+    }
+
+    /// All users of the portal.
+    pub async fn users(&self, object: &Address) -> Result<Vec<UserRow>, Box<Finding>> {
+        let path = "/setting/admins";
+        self.list(List { object, purpose: "read the users", path, fields: USER_FIELDS, bearer: false }).await
+    }
+
+    /// All tokens of one kind, of everyone or of one user.
+    pub async fn tokens(
+        &self,
+        object: &Address,
+        owner: Option<u64>,
+        kind: TokenKind,
+    ) -> Result<Vec<TokenRow>, Box<Finding>> {
+        let path = match owner {
+            Some(owner) => format!("/setting/admins/{owner}/apitokens"),
+            None => "/setting/admins/apitokens".to_owned(),
+        };
+        let bearer = kind == TokenKind::BearerToken;
+        let purpose = if bearer { "read the bearer tokens" } else { "read the API tokens" };
+        // The key is asked for only to find our own bearer token by its unmasked beginning.
+        let wanted = bearer && owner.is_none() && matches!(self.identity, Identity::Bearer(_));
+        let fields = if wanted { TOKEN_FIELDS_AND_KEY } else { TOKEN_FIELDS };
+        self.list(List { object, purpose, path: &path, fields, bearer }).await
+    }
+
+    /// One user with all tokens of both kinds.
+    pub async fn owner(&self, object: &Address, id: u64) -> Result<LiveUser, Box<Finding>> {
+        let (user, api, bearer) = tokio::join!(
+            self.user(object, id),
+            self.tokens(object, Some(id), TokenKind::ApiToken),
+            self.tokens(object, Some(id), TokenKind::BearerToken),
+        );
+        let mut user = user?;
+        for (rows, kind) in [(api?, TokenKind::ApiToken), (bearer?, TokenKind::BearerToken)] {
+            user.tokens.extend(rows.iter().filter_map(|row| row.live(kind, Some(id))));
+        }
+        user.tokens.retain(|token| token.owner == id);
+        user.tokens.sort_unstable_by_key(|token| token.id);
+        Ok(user)
+    }
+
+    async fn user(&self, object: &Address, id: u64) -> Result<LiveUser, Box<Finding>> {
+        let path = format!("/setting/admins/{id}");
+        let query = vec![("fields", USER_FIELDS.to_owned())];
+        let request = self.request(object, "read the user", "GET", &path, query);
+        let row = self.reader.get::<UserRow>(request).await.map_err(|error| {
+            if error.effective_status() != Some(404) {
+                return error.finding;
+            }
+            let message = format!("there is no user with id {id} any more");
+            Box::new(Finding::new(PLAN_USER_MISSING, message).at(object))
+        })?;
+        let user = row.body.live().filter(|user| user.id == id);
+        user.ok_or_else(|| malformed(object, &format!("user {id} has another id or no name")))
+    }
+
+    /// Creates a token. The answer alone holds its key.
+    pub async fn create(
+        &self,
+        writer: &Writer,
+        object: &Address,
+        owner: u64,
+        kind: TokenKind,
+        note: &str,
+    ) -> Result<Option<NewToken>, HttpError> {
+        #[derive(serde::Serialize)]
+        struct Wish<'a> {
+            note: &'a str,
+            status: i64,
+        }
+        let wish = Wish { note, status: super::state::ENABLED };
+        let path = format!("/setting/admins/{owner}/apitokens");
+        let query = if kind == TokenKind::BearerToken { bearer_query() } else { Vec::new() };
+        let mut request = self.request(object, "create the token", "POST", &path, query);
+        request.body = Some(serde_json::to_string(&wish).expect("a text and a number are JSON"));
+        writer.mutate(request).await.map(|reply| reply.body)
+    }
+
+    /// Sets a token's status. Never PUT: it resets what it does not name (contract logicmonitor 4.4).
+    pub async fn set_status(
+        &self,
+        writer: &Writer,
+        token: &Target<'_>,
+        status: i64,
+    ) -> Result<(), HttpError> {
+        let body = Some(format!("{{\"status\":{status}}}"));
+        self.change(writer, token, "PATCH", body).await
+    }
+
+    pub async fn delete(&self, writer: &Writer, token: &Target<'_>) -> Result<(), HttpError> {
+        self.change(writer, token, "DELETE", None).await
+    }
+
+    async fn change(
+        &self,
+        writer: &Writer,
+        token: &Target<'_>,
+        method: &'static str,
+        body: Option<String>,
+    ) -> Result<(), HttpError> {
+        let Target { object, owner, id, typed } = token;
+        let purpose = if method == "DELETE" { "delete the token" } else { "set the token's status" };
+        let path = format!("/setting/admins/{owner}/apitokens/{id}");
+        let query = if *typed { bearer_query() } else { Vec::new() };
+        let mut request = self.request(object, purpose, method, &path, query);
+        request.body = body;
+        writer.mutate::<IgnoredAny>(request).await.map(|_| ())
+    }
+
+    /// One cheap read with a value that was just issued.
+    pub async fn probe(&self, object: &Address, owner: u64, auth: Auth<'_>) -> Result<(), HttpError> {
+        let path = format!("/setting/admins/{owner}");
+        let query = vec![("fields", "id".to_owned())];
+        let request = Request { auth, ..self.request(object, "try the new token", "GET", &path, query) };
+        self.reader.get::<IgnoredAny>(request).await.map(|_| ())
+    }
+
+    fn request<'r>(
+        &'r self,
+        object: &'r Address,
+        purpose: &'static str,
+        method: &'r str,
+        path: &'r str,
+        query: Vec<(&'static str, String)>,
+    ) -> Request<'r> {
+        Request {
+            object,
+            purpose,
+            auth: Auth::Identity(&self.identity),
+            method,
+            origin: &self.origin,
+            prefix: "/santaba/rest",
+            path,
+            query,
+            headers: vec![("X-Version", "3".to_owned())],
+            body: None,
+        }
+    }
+
+    /// A whole list, or an error: never a part of it.
+    async fn list<T: Row + DeserializeOwned>(&self, list: List<'_>) -> Result<Vec<T>, Box<Finding>> {
+        for _ in 0..SWEEPS {
+            if let Some(rows) = self.sweep(list).await? {
+                return Ok(rows);
+            }
+        }
+        Err(malformed(list.object, "the list kept changing while it was read"))
+    }
+
+    /// All pages: the first alone, then those that it announces, some at a time. `None` if rows were
+    /// added or removed meanwhile, so that one may have been missed.
+    async fn sweep<T: Row + DeserializeOwned>(&self, list: List<'_>) -> Result<Option<Vec<T>>, Box<Finding>> {
+        let (total, first) = self.page::<T>(list, 0).await?;
+        let step = first.len();
+        let mut rows = BTreeMap::new();
+        take(&mut rows, first, list)?;
+        let Some(expected) = total else {
+            return self.walk(list, rows).await.map(Some);
+        };
+        if step > 0 && expected / step > MOST_PAGES {
+            return Err(malformed(list.object, "the list says that it has more pages than are believable"));
+        }
+        let offsets = (step..expected).step_by(step.max(1)).filter(|_| step > 0);
+        let mut pages =
+            stream::iter(offsets).map(|offset| self.page::<T>(list, offset)).buffer_unordered(AT_ONCE);
+        while let Some((now, page)) = pages.try_next().await? {
+            take(&mut rows, page, list)?;
+            if now != total {
+                return Ok(None);
+            }
+        }
+        drop(pages);
+        match rows.len() {
+            seen if seen < expected => Ok(None),
+            seen if seen > expected => self.walk(list, rows).await.map(Some),
+            _ => Ok(Some(rows.into_values().collect())),
+        }
+    }
+
+    /// Page by page until one brings nothing new: for a portal that does not count, or miscounts.
+    async fn walk<T: Row + DeserializeOwned>(
+        &self,
+        list: List<'_>,
+        mut rows: BTreeMap<u64, T>,
+    ) -> Result<Vec<T>, Box<Finding>> {
+        for _ in 0..MOST_PAGES {
+            let before = rows.len();
+            let (_, page) = self.page::<T>(list, before).await?;
+            take(&mut rows, page, list)?;
+            if rows.len() == before {
+                return Ok(rows.into_values().collect());
+            }
+        }
+        Err(malformed(list.object, "the list has no end"))
+    }
+
+    /// One page and the total, where it is told.
+    async fn page<T: DeserializeOwned>(
+        &self,
+        list: List<'_>,
+        offset: usize,
+    ) -> Result<(Option<usize>, Vec<T>), Box<Finding>> {
+        let mut query = vec![("fields", list.fields.to_owned()), ("size", PAGE.to_string())];
+        if list.bearer {
+            query.extend(bearer_query());
+        }
+        if offset > 0 {
+            query.push(("offset", offset.to_string()));
+        }
+        let request = self.request(list.object, list.purpose, "GET", list.path, query);
+        let page = self.reader.get::<Page<T>>(request).await.map_err(|error| error.finding)?.body;
+        let total = page.total.and_then(|total| usize::try_from(total).ok());
+        let items = page.items.ok_or_else(|| malformed(list.object, "the list has no `items`"))?;
+        Ok((total, items))
+    }
+}
+
+/// A token to change.
+pub struct Target<'a> {
+    pub object: &'a Address,
+    pub owner: u64,
+    pub id: u64,
+    /// Say `type=bearer`: only after the portal denied knowing an id that its bearer list shows.
+    pub typed: bool,
+}
+
+fn bearer_query() -> Vec<(&'static str, String)> {
+    vec![("type", "bearer".to_owned())]
+}
+
+/// Adds rows by id.
+fn take<T: Row>(rows: &mut BTreeMap<u64, T>, page: Vec<T>, list: List<'_>) -> Result<(), Box<Finding>> {
+    for row in page {
+        let id = row.id().ok_or_else(|| malformed(list.object, "a row of the list has no `id`"))?;
+        rows.insert(id, row);
+    }
+    Ok(())
+}
+
+fn malformed(object: &Address, what: &str) -> Box<Finding> {
+    let finding = Finding::new(HTTP_CALL, format!("the portal's answer can't be used: {what}")).at(object);
+    Box::new(finding.help("Run the command again; if it stays, the portal's API has changed: report it."))
+}

@@ -1,0 +1,134 @@
+//! Reads the declared users of one portal with all their tokens, from three whole lists.
+
+use std::collections::BTreeMap;
+
+use super::client::Client;
+use super::state::{Connection, LiveToken, LiveUser, TokenKind, User};
+use super::wire::{TokenRow, UserRow};
+use crate::http::Reader;
+use crate::model::address::Address;
+use crate::model::code::{HTTP_CALL, PLAN_AMBIGUOUS};
+use crate::model::finding::Finding;
+use crate::model::observed::{Listing, Observed};
+use crate::provider::state::Caller;
+
+/// What one connection shows.
+pub struct ConnectionRead {
+    /// Every declared user, by address.
+    pub users: BTreeMap<Address, Observed<LiveUser>>,
+    pub caller: Caller,
+}
+
+/// Reads the three lists at the same time. If one of them fails, every declared user is unreadable:
+/// nothing is concluded from two lists.
+pub async fn read_connection(reader: &Reader, address: &Address, connection: &Connection) -> ConnectionRead {
+    let client = Client::new(reader, connection);
+    match read(&client, address, connection).await {
+        Ok(read) => read,
+        Err(finding) => {
+            let unreadable =
+                |user: &Address| Observed::Unreadable(Box::new(Finding::clone(&finding).at(user)));
+            let users = connection.users.keys().map(|user| (user.clone(), unreadable(user))).collect();
+            ConnectionRead { users, caller: Caller::default() }
+        }
+    }
+}
+
+async fn read(
+    client: &Client<'_>,
+    address: &Address,
+    connection: &Connection,
+) -> Result<ConnectionRead, Box<Finding>> {
+    let (users, api, bearer) = tokio::join!(
+        client.users(address),
+        client.tokens(address, None, TokenKind::ApiToken),
+        client.tokens(address, None, TokenKind::BearerToken),
+    );
+    let (users, api, bearer) = (users?, api?, bearer?);
+    let (caller, name) = caller(client, address, &api, &bearer).await?;
+    let mut tokens = by_owner(&api, TokenKind::ApiToken, address)?;
+    for (owner, more) in by_owner(&bearer, TokenKind::BearerToken, address)? {
+        tokens.entry(owner).or_default().extend(more);
+    }
+    let users: Vec<LiveUser> = users.into_iter().filter_map(UserRow::live).collect();
+    let by_id = Listing::complete(users.iter().cloned(), |user| user.id);
+    let by_name = Listing::complete(users, |user| user.username.clone());
+    let observe = |(at, wish): (&Address, &User)| {
+        let user = match wish.id {
+            Some(id) => by_id.get(&id),
+            None => the_one(by_name.all(&at.name().to_owned()), at),
+        };
+        (at.clone(), with_tokens(user, &tokens, name.as_deref()))
+    };
+    Ok(ConnectionRead { users: connection.users.iter().map(observe).collect(), caller })
+}
+
+/// The one user with exactly this name.
+fn the_one(hits: &[LiveUser], at: &Address) -> Observed<LiveUser> {
+    match hits {
+        [] => Observed::Absent,
+        [user] => Observed::Present(user.clone()),
+        several => {
+            let ids: Vec<_> = several.iter().map(|user| user.id.to_string()).collect();
+            let message = format!("{} users have this name, with ids {}", several.len(), ids.join(", "));
+            Observed::Unreadable(Box::new(Finding::new(PLAN_AMBIGUOUS, message).at(at)))
+        }
+    }
+}
+
+fn with_tokens(
+    user: Observed<LiveUser>,
+    tokens: &BTreeMap<u64, Vec<LiveToken>>,
+    caller: Option<&str>,
+) -> Observed<LiveUser> {
+    let Observed::Present(mut user) = user else {
+        return user;
+    };
+    user.caller = caller.map(str::to_owned);
+    user.tokens = tokens.get(&user.id).cloned().unwrap_or_default();
+    user.tokens.sort_unstable_by_key(|token| token.id);
+    Observed::Present(user)
+}
+
+fn by_owner(
+    rows: &[TokenRow],
+    kind: TokenKind,
+    address: &Address,
+) -> Result<BTreeMap<u64, Vec<LiveToken>>, Box<Finding>> {
+    let mut owners: BTreeMap<u64, Vec<LiveToken>> = BTreeMap::new();
+    for row in rows {
+        let token = row.live(kind, None).ok_or_else(|| {
+            let id = row.id.unwrap_or_default();
+            let message = format!("the portal's answer can't be used: token {id} has no `adminId`");
+            Box::new(Finding::new(HTTP_CALL, message).at(address))
+        })?;
+        owners.entry(token.owner).or_default().push(token);
+    }
+    Ok(owners)
+}
+
+/// The credential's own rows, and the name of its user where the rows agree on one.
+async fn caller(
+    client: &Client<'_>,
+    address: &Address,
+    api: &[TokenRow],
+    bearer: &[TokenRow],
+) -> Result<(Caller, Option<String>), Box<Finding>> {
+    let Client { reader, identity, .. } = client;
+    let access_id = reader.caller_access_id(address, identity).await?;
+    let mut ours: Vec<&TokenRow> = match &access_id {
+        Some(id) => api.iter().filter(|row| row.access_id.as_ref() == Some(id)).collect(),
+        None => Vec::new(),
+    };
+    for row in bearer {
+        let Some(masked) = &row.access_key else { continue };
+        if reader.matches_identity_prefix(address, identity, masked).await? {
+            ours.push(row);
+        }
+    }
+    let mut names: Vec<_> = ours.iter().filter_map(|row| row.admin_name.clone()).collect();
+    names.dedup();
+    let name = if names.len() == 1 { names.pop() } else { None };
+    let token_ids = ours.iter().filter_map(|row| row.id).collect();
+    Ok((Caller { access_id, token_ids }, name))
+}

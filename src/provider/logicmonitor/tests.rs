@@ -1,0 +1,649 @@
+//! The provider against a portal that behaves as the contract says portals do.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::read::read_connection;
+use super::state::*;
+use super::steps::*;
+use crate::env::Env;
+use crate::http::testing::{Got, Play, Server, env, run};
+use crate::http::{Reader, Writer, lmv1};
+use crate::model::address::Address;
+use crate::model::history::Facts;
+use crate::model::observed::Observed;
+use crate::model::secret::{DigestKey, Secret};
+use crate::model::step::{Call, Recovery, Step, StepId};
+use crate::model::verb::Verb;
+use crate::model::vocabulary::SecretRef;
+use crate::provider::state::Desired;
+use crate::provider::steps::{Answer, Check, Context, Failure, Hold, Look, Phase, Prepared};
+
+const OUR_ID: &str = "ourAccessId";
+const OUR_KEY: &str = "{our](%~+key";
+const NEW_KEY: &str = "=T(9x]CANARY$Lq!w7_{eZ}";
+const NEW_BEARER: &str = "lmb_CANARYCANARYCANARY==";
+const NONCE: &str = "7f2c917f2c917f2c917f2c917f2c91aa";
+
+#[derive(Clone)]
+struct Token {
+    id: u64,
+    owner: u64,
+    bearer: bool,
+    access_id: String,
+    note: String,
+    status: i64,
+}
+
+/// The portal's data and its moods.
+#[derive(Default)]
+struct Portal {
+    tokens: Vec<Token>,
+    /// Answers to use up before the portal behaves: by method.
+    moods: BTreeMap<&'static str, Vec<Mood>>,
+    page: usize,
+    users: String,
+    next: u64,
+    writes: Vec<String>,
+}
+
+#[derive(Clone, Copy)]
+enum Mood {
+    /// Does it and hangs up.
+    DoAndHangUp,
+    Status(u16, &'static str),
+    /// Creates and answers with this for the key.
+    Key(&'static str),
+    /// Creates the other kind.
+    OtherKind,
+}
+
+type Shared = Rc<RefCell<Portal>>;
+
+fn portal(tokens: Vec<Token>) -> Shared {
+    let users = r#"{"id":32,"username":"svc-ci","status":"active","email":"a@b","roles":[{"id":1,"name":"ci"}]},
+        {"id":33,"username":"svc-rotator","status":"active","roles":[{"id":2,"name":"mgr"}]}"#;
+    Rc::new(RefCell::new(Portal { tokens, page: 1_000, users: users.into(), next: 900, ..Portal::default() }))
+}
+
+fn token(id: u64, owner: u64, bearer: bool, note: &str, status: i64) -> Token {
+    Token { id, owner, bearer, access_id: format!("id{id}"), note: note.into(), status }
+}
+
+fn ours() -> Token {
+    Token { access_id: OUR_ID.into(), ..token(1, 33, false, "ours", 2) }
+}
+
+impl Portal {
+    fn play(&mut self, got: &Got) -> Play {
+        if got.headers.get("x-version").map(String::as_str) != Some("3") {
+            return Play::json(200, r#"{"status":200,"errmsg":"OK","data":{}}"#);
+        }
+        let (path, query) = got.target.split_once('?').unwrap_or((&got.target, ""));
+        let parts: Vec<_> =
+            path.trim_start_matches("/santaba/rest/setting/admins").split('/').skip(1).collect();
+        let mood = self
+            .moods
+            .get_mut(got.method.as_str())
+            .and_then(|moods| (!moods.is_empty()).then(|| moods.remove(0)));
+        if let Some(Mood::Status(status, body)) = mood {
+            return Play::json(status, body);
+        }
+        if got.method != "GET" {
+            self.writes.push(format!(
+                "{} {} {}",
+                got.method,
+                got.target.trim_start_matches("/santaba/rest"),
+                got.body
+            ));
+        }
+        let bearer = query.contains("type=bearer");
+        match (got.method.as_str(), parts.as_slice()) {
+            ("GET", []) => self.page(query, vec![self.users.clone()], 2),
+            ("GET", ["apitokens"]) => self.list(query, None, bearer),
+            ("GET", [owner, "apitokens"]) => self.list(query, owner.parse().ok(), bearer),
+            ("GET", [_]) => Play::json(
+                200,
+                format!("{{{}", self.users.split_once('{').unwrap().1.split_once("},\n").unwrap().0) + "}",
+            ),
+            ("POST", [owner, "apitokens"]) => self.create(owner.parse().unwrap(), bearer, &got.body, mood),
+            ("PATCH", [_, "apitokens", id]) => self.patch(id.parse().unwrap(), &got.body, mood),
+            ("DELETE", [_, "apitokens", id]) => self.delete(id.parse().unwrap(), mood),
+            _ => Play::json(404, r#"{"errorMessage":"HTTP 404 Not Found","errorCode":1400}"#),
+        }
+    }
+
+    fn list(&self, query: &str, owner: Option<u64>, bearer: bool) -> Play {
+        let hits =
+            self.tokens.iter().filter(|t| t.bearer == bearer && owner.is_none_or(|owner| t.owner == owner));
+        let rows: Vec<_> = hits
+            .map(|t| {
+                let name = if t.owner == 32 { "svc-ci" } else { "svc-rotator" };
+                let note = serde_json::to_string(&t.note).unwrap();
+                format!(
+                    r#"{{"id":{},"adminId":{},"adminName":"{name}","accessId":"{}","accessKey":"{}","note":{note},"status":{},"createdOn":1735689600,"createdBy":"svc-rotator","lastUsedOn":0,"roles":["ci"]}}"#,
+                    t.id, t.owner, t.access_id, "lmb_CANARY0123456789****", t.status
+                )
+            })
+            .collect();
+        let total = rows.len();
+        self.page(query, rows, total)
+    }
+
+    fn page(&self, query: &str, rows: Vec<String>, total: usize) -> Play {
+        let offset =
+            query.split('&').find_map(|p| p.strip_prefix("offset=")).map_or(0, |n| n.parse().unwrap());
+        let rows: Vec<_> = rows.into_iter().skip(offset).take(self.page).collect();
+        Play::json(200, format!(r#"{{"total":{total},"items":[{}],"searchId":null}}"#, rows.join(",")))
+    }
+
+    fn create(&mut self, owner: u64, bearer: bool, body: &str, mood: Option<Mood>) -> Play {
+        let wish: serde_json::Value = serde_json::from_str(body).unwrap();
+        let bearer = bearer != matches!(mood, Some(Mood::OtherKind));
+        self.next += 1;
+        let id = self.next;
+        let status = wish["status"].as_i64().unwrap();
+        self.tokens.push(token(id, owner, bearer, wish["note"].as_str().unwrap(), status));
+        let key = match mood {
+            Some(Mood::DoAndHangUp) => return Play::HangUp,
+            Some(Mood::Key(key)) => key,
+            _ if bearer => NEW_BEARER,
+            _ => NEW_KEY,
+        };
+        let key = serde_json::to_string(key).unwrap();
+        Play::json(
+            200,
+            format!(
+                r#"{{"id":{id},"accessId":"id{id}","accessKey":{key},"status":{status},"createdOn":1795341600,"roles":["ci"]}}"#
+            ),
+        )
+    }
+
+    fn patch(&mut self, id: u64, body: &str, mood: Option<Mood>) -> Play {
+        let wish: serde_json::Value = serde_json::from_str(body).unwrap();
+        let Some(token) = self.tokens.iter_mut().find(|t| t.id == id) else { return not_found() };
+        token.status = wish["status"].as_i64().unwrap();
+        if matches!(mood, Some(Mood::DoAndHangUp)) { Play::HangUp } else { Play::json(200, "{}") }
+    }
+
+    fn delete(&mut self, id: u64, mood: Option<Mood>) -> Play {
+        let before = self.tokens.len();
+        self.tokens.retain(|t| t.id != id);
+        match mood {
+            Some(Mood::DoAndHangUp) => Play::HangUp,
+            _ if self.tokens.len() == before => not_found(),
+            _ => Play::json(200, "{}\r\n"),
+        }
+    }
+}
+
+fn not_found() -> Play {
+    Play::json(404, r#"{"errorMessage":"Token not found","errorCode":1404}"#)
+}
+
+/// A portal, a connection to it, and everything that a step needs.
+struct Stage {
+    portal: Shared,
+    server: Server,
+    env: Env,
+    writer: Writer,
+    desired: Desired,
+    key: DigestKey,
+    done: BTreeMap<StepId, Facts>,
+}
+
+impl Stage {
+    async fn new(portal: Shared) -> Self {
+        let playing = Rc::clone(&portal);
+        let server = Server::start(move |got| playing.borrow_mut().play(got)).await;
+        let env = env(&[("LM_ID", OUR_ID), ("LM_KEY", OUR_KEY), ("BEARER", "lmb_CANARY0123456789rest")]);
+        let lmv1 = Lmv1 { access_id: var("LM_ID"), access_key: var("LM_KEY") };
+        let mut desired = Desired::default();
+        desired.logicmonitor.insert(acme(), connection(&server.origin, Credential::Lmv1(lmv1)));
+        let key = DigestKey::new(Secret::new(vec![7; 32]));
+        let writer = Writer::new(Reader::new(env.clone()));
+        Self { portal, server, env, writer, desired, key, done: BTreeMap::new() }
+    }
+
+    fn cx(&self) -> Context<'_> {
+        Context { desired: &self.desired, key: &self.key, env: &self.env, done: &self.done }
+    }
+
+    fn reader(&self) -> &Reader {
+        self.writer.reader()
+    }
+
+    fn mood(&self, method: &'static str, moods: &[Mood]) {
+        self.portal.borrow_mut().moods.insert(method, moods.to_vec());
+    }
+
+    fn writes(&self) -> Vec<String> {
+        self.portal.borrow().writes.clone()
+    }
+
+    async fn mutate(&self, step: &Step) -> Result<Answer, Failure> {
+        mutate(&self.writer, &self.cx(), step, &prepared(), &facts()).await.map(Option::unwrap)
+    }
+}
+
+fn var(name: &str) -> SecretRef {
+    SecretRef::Env(name.into())
+}
+
+fn acme() -> Address {
+    Address::connection("logicmonitor", "acme")
+}
+
+fn connection(origin: &str, credential: Credential) -> Connection {
+    let user = |id| User { id, protect: false, tokens: BTreeMap::new() };
+    let users = [
+        (acme().owner("svc-ci"), user(None)),
+        (acme().owner("pinned"), user(Some(33))),
+        (acme().owner("nobody"), user(None)),
+    ];
+    Connection {
+        account: "acme".into(),
+        domain: "logicmonitor.com".into(),
+        endpoint: Some(origin.to_owned()),
+        credential,
+        users: users.into_iter().collect(),
+    }
+}
+
+fn step(verb: Verb, kind: &str, params: &[(&str, &str)]) -> Step {
+    let address = acme().owner("svc-ci").item(kind, "ci-deploy");
+    Step {
+        id: StepId::new(verb, &address, 1),
+        address,
+        verb,
+        shape: None,
+        call: Call { method: String::new(), host: String::new(), path: String::new() },
+        needs: Vec::new(),
+        irreversible: false,
+        destinations: Vec::new(),
+        params: params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        expects: Vec::new(),
+        guards: Vec::new(),
+        recovery: Recovery::Marker,
+    }
+}
+
+fn issue(kind: &str) -> Step {
+    step(Verb::Issue, kind, &[("user_id", "32"), ("predecessor", "248")])
+}
+
+fn change(verb: Verb, kind: &str, id: &str) -> Step {
+    step(verb, kind, &[("user_id", "32"), ("token_id", id)])
+}
+
+fn prepared() -> Prepared {
+    Prepared { live: Vec::new(), facts: Facts::default(), hold: Hold::Nothing }
+}
+
+fn facts() -> Facts {
+    Facts { nonce: Some(NONCE.into()), ..Facts::default() }
+}
+
+fn same(secret: &Secret, text: &str) -> bool {
+    secret.same_as(&Secret::new(text.as_bytes().to_vec()))
+}
+
+#[test]
+fn users_are_read_from_three_lists_with_their_tokens_and_the_caller() {
+    run(async {
+        let tokens = vec![ours(), token(248, 32, false, "ci-deploy", 2), token(7, 32, true, "otel", 1)];
+        let stage = Stage::new(portal(tokens)).await;
+        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()]).await;
+        let user = read.users[&acme().owner("svc-ci")].present().unwrap();
+        assert_eq!((user.id, user.caller.as_deref()), (32, Some("svc-rotator")));
+        let listed: Vec<_> = user.tokens.iter().map(|t| (t.id, t.kind, t.status)).collect();
+        assert_eq!(listed, [(7, TokenKind::BearerToken, 1), (248, TokenKind::ApiToken, 2)]);
+        assert_eq!(read.users[&acme().owner("pinned")].present().unwrap().username, "svc-rotator");
+        assert!(matches!(read.users[&acme().owner("nobody")], Observed::Absent));
+        assert_eq!(read.caller.access_id.as_deref(), Some(OUR_ID));
+        assert_eq!(read.caller.token_ids, [1]);
+        assert_eq!(stage.server.got().len(), 3);
+        let asked: Vec<_> = stage.server.got().into_iter().map(|got| got.target).collect();
+        assert!(asked.iter().all(|target| !target.contains("accessKey") && target.contains("size=1000")));
+    });
+}
+
+#[test]
+fn a_bearer_caller_is_found_by_the_unmasked_beginning() {
+    run(async {
+        let stage = Stage::new(portal(vec![token(7, 33, true, "me", 2)])).await;
+        let conn = connection(&stage.server.origin, Credential::Bearer(var("BEARER")));
+        let read = read_connection(stage.reader(), &acme(), &conn).await;
+        assert_eq!((read.caller.access_id, read.caller.token_ids), (None, vec![7]));
+        let user = read.users[&acme().owner("svc-ci")].present().unwrap();
+        assert_eq!(user.caller.as_deref(), Some("svc-rotator"));
+    });
+}
+
+#[test]
+fn pages_are_followed_to_the_announced_end() {
+    run(async {
+        let many: Vec<_> = (1..=23).map(|id| token(id, 32, false, "x", 2)).collect();
+        let portal = portal(many);
+        portal.borrow_mut().page = 5;
+        let stage = Stage::new(portal).await;
+        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()]).await;
+        let user = read.users[&acme().owner("svc-ci")].present().unwrap();
+        assert_eq!(user.tokens.len(), 23);
+        assert_eq!(stage.server.got().len(), 1 + 1 + 5);
+    });
+}
+
+#[test]
+fn half_a_list_is_never_taken_for_a_whole_one() {
+    run(async {
+        for (body, words) in [
+            (r#"{"total":0}"#, "no `items`"),
+            (r#"{"total":3,"items":[]}"#, "kept changing"),
+            (r#"{"total":-1,"items":[{"note":"x"}]}"#, "no `id`"),
+            (r#"{"total":1,"items":[{"id":5}]}"#, ""),
+            (r#"<html>CANARY"#, "not JSON"),
+        ] {
+            let stage = Stage::new(portal(Vec::new())).await;
+            stage.mood("GET", &[Mood::Status(200, body); 40]);
+            let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()]).await;
+            for (address, user) in read.users {
+                let Observed::Unreadable(finding) = user else { panic!("{body}") };
+                assert!(finding.message.contains(words), "{finding}");
+                assert_eq!(finding.address, Some(address));
+                assert!(!format!("{finding:?}").contains("CANARY"));
+            }
+        }
+    });
+}
+
+#[test]
+fn two_users_of_one_name_are_ambiguous() {
+    run(async {
+        let portal = portal(vec![ours()]);
+        portal.borrow_mut().users =
+            r#"{"id":32,"username":"svc-ci"}, {"id":40,"username":"svc-ci"}"#.to_owned();
+        let stage = Stage::new(portal).await;
+        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()]).await;
+        let Observed::Unreadable(finding) = &read.users[&acme().owner("svc-ci")] else { panic!() };
+        assert!(finding.message.contains("ids 32, 40"), "{finding}");
+    });
+}
+
+#[test]
+fn a_token_is_prepared_issued_tried_and_confirmed() {
+    run(async {
+        let stage = Stage::new(portal(vec![ours(), token(248, 32, false, "ci-deploy", 2)])).await;
+        let (cx, step) = (stage.cx(), issue("api_token"));
+        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()]).await;
+        let user = read.users[&acme().owner("svc-ci")].present().unwrap();
+        let prepared = prepare(stage.reader(), &cx, &step).await.unwrap();
+        assert_eq!(prepared.live[0].digest, user.digest(&stage.key));
+        let named = user.named(TokenKind::ApiToken, "ci-deploy");
+        assert_eq!(prepared.live[1].digest, tokens_digest(&named, &stage.key));
+        assert_eq!(prepared.facts.predecessor, Some(248));
+
+        let answer = stage.mutate(&step).await.ok().unwrap();
+        let value = answer.value.as_ref().unwrap();
+        assert!(same(&value.secret, NEW_KEY) && value.id.as_deref() == Some("id901"));
+        let facts = &answer.facts;
+        assert_eq!((facts.remote_id, facts.predecessor, facts.enabled), (Some(901), Some(248), Some(true)));
+        assert_eq!(facts.fingerprint, Some(stage.key.fingerprint(&value.secret)));
+        assert_eq!(facts.issued_at.unwrap().as_second(), 1_795_341_600);
+        assert_eq!(
+            stage.writes(),
+            [format!(
+                r#"POST /setting/admins/32/apitokens {{"note":"ci-deploy ;tf1 g={NONCE} p=248","status":2}}"#
+            )]
+        );
+
+        assert!(matches!(ready(stage.reader(), &cx, &step, &answer).await, Check::Holds(_)));
+        let probe = stage.server.got().pop().unwrap();
+        let key = Secret::new(NEW_KEY.as_bytes().to_vec());
+        let now = stage.env.clock.now().as_millisecond();
+        let signed = lmv1::authorization("id901", &key, "GET", now, b"", "/setting/admins/32");
+        assert_eq!(probe.headers["authorization"], signed);
+
+        let Check::Holds(facts) = confirm(stage.reader(), &cx, &step, &prepared, &answer).await else {
+            panic!()
+        };
+        assert_eq!((facts.remote_id, facts.nonce.as_deref()), (Some(901), Some(NONCE)));
+    });
+}
+
+#[test]
+fn a_bearer_token_is_asked_for_by_type_and_tried_as_it_is() {
+    run(async {
+        let stage = Stage::new(portal(vec![ours()])).await;
+        let (cx, step) = (stage.cx(), issue("bearer_token"));
+        let answer = stage.mutate(&step).await.ok().unwrap();
+        assert!(answer.value.as_ref().unwrap().id.is_none() && answer.facts.access_id.is_none());
+        assert!(stage.writes()[0].starts_with("POST /setting/admins/32/apitokens?type=bearer "));
+        assert!(matches!(ready(stage.reader(), &cx, &step, &answer).await, Check::Holds(_)));
+        let probe = stage.server.got().pop().unwrap();
+        assert_eq!(probe.headers["authorization"], format!("Bearer {NEW_BEARER}"));
+        assert!(matches!(confirm(stage.reader(), &cx, &step, &prepared(), &answer).await, Check::Holds(_)));
+    });
+}
+
+#[test]
+fn a_new_value_works_with_403_and_waits_with_401() {
+    run(async {
+        let stage = Stage::new(portal(vec![ours()])).await;
+        let (cx, step) = (stage.cx(), issue("api_token"));
+        let answer = stage.mutate(&step).await.ok().unwrap();
+        stage.mood("GET", &[Mood::Status(401, r#"{"errorMessage":"no","errorCode":1401}"#)]);
+        assert!(matches!(ready(stage.reader(), &cx, &step, &answer).await, Check::NotYet(_)));
+        stage.mood("GET", &[Mood::Status(200, r#"{"errorMessage":"no","errorCode":1403}"#)]);
+        assert!(matches!(ready(stage.reader(), &cx, &step, &answer).await, Check::Holds(_)));
+        let lost = Answer { value: None, ..answer };
+        assert!(matches!(ready(stage.reader(), &cx, &step, &lost).await, Check::Never(_)));
+    });
+}
+
+#[test]
+fn an_unusable_new_token_is_deleted_again() {
+    run(async {
+        for (kind, mood, words) in [
+            ("api_token", Mood::Key(""), "no key"),
+            ("api_token", Mood::Key("CANARY********"), "masked"),
+            ("bearer_token", Mood::OtherKind, "it is an API token"),
+            ("api_token", Mood::OtherKind, "it is a bearer token"),
+        ] {
+            let stage = Stage::new(portal(vec![ours()])).await;
+            stage.mood("POST", &[mood]);
+            let Err(Failure::Refused(finding)) = stage.mutate(&issue(kind)).await else { panic!("{words}") };
+            assert!(
+                finding.message.contains(words) && finding.message.contains("deleted again"),
+                "{finding}"
+            );
+            assert!(!format!("{finding:?}").contains("CANARY"));
+            assert_eq!(stage.portal.borrow().tokens.len(), 1);
+            assert_eq!(stage.writes()[1], "DELETE /setting/admins/32/apitokens/901 ");
+        }
+    });
+}
+
+#[test]
+fn a_lost_answer_is_in_doubt_and_its_orphan_is_found_and_revoked() {
+    run(async {
+        let stage = Stage::new(portal(vec![ours()])).await;
+        let (cx, step) = (stage.cx(), issue("api_token"));
+        let looked = look(stage.reader(), &cx, &step, &prepared(), &facts()).await;
+        assert!(matches!(looked, Look::NotHappened));
+        stage.mood("POST", &[Mood::DoAndHangUp]);
+        assert!(matches!(stage.mutate(&step).await, Err(Failure::Doubt(_))));
+        assert_eq!(stage.writes().len(), 1);
+        let looked = look(stage.reader(), &cx, &step, &prepared(), &facts()).await;
+        let Look::Happened(orphan) = looked else { panic!() };
+        assert!(orphan.value.is_none());
+        assert!(revoke(&stage.writer, &cx, &step, orphan.facts.remote_id.unwrap()).await.is_ok());
+        assert!(revoke(&stage.writer, &cx, &step, 901).await.is_ok(), "what is gone is revoked");
+        let looked = look(stage.reader(), &cx, &step, &prepared(), &facts()).await;
+        assert!(matches!(looked, Look::NotHappened));
+    });
+}
+
+#[test]
+fn a_copied_marker_or_a_failing_list_tells_nothing() {
+    run(async {
+        let note = note("ci-deploy", NONCE, None);
+        let stage =
+            Stage::new(portal(vec![token(5, 32, false, &note, 2), token(6, 32, false, &note, 2)])).await;
+        let (cx, step) = (stage.cx(), issue("api_token"));
+        let looked = look(stage.reader(), &cx, &step, &prepared(), &facts()).await;
+        assert!(matches!(looked, Look::CannotTell(_)));
+        let looked = look(stage.reader(), &cx, &step, &prepared(), &Facts::default()).await;
+        assert!(matches!(looked, Look::CannotTell(_)), "without a nonce nothing can be found");
+        stage.mood("GET", &[Mood::Status(403, r#"{"errorMessage":"no","errorCode":1403}"#)]);
+        let looked = look(stage.reader(), &cx, &step, &prepared(), &facts()).await;
+        assert!(matches!(looked, Look::CannotTell(_)));
+    });
+}
+
+#[test]
+fn answers_are_told_apart_by_what_they_say_happened() {
+    run(async {
+        let stage = Stage::new(portal(vec![ours()])).await;
+        for (status, body, expected) in [
+            (400, r#"{"errorMessage":"no","errorCode":1400}"#, "refused"),
+            (409, "{}", "refused"),
+            (200, r#"{"errorMessage":"no","errorCode":1403}"#, "refused"),
+            (429, "{}", "throttled"),
+            (200, r#"{"errorMessage":"slow","errorCode":1429}"#, "throttled"),
+            (500, "{}", "doubt"),
+            (503, "<html>CANARY", "doubt"),
+            (202, r#"{"errorMessage":"accepted","errorCode":1202}"#, "doubt"),
+            (200, "<html>CANARY", "doubt"),
+            (200, r#"{"status":200,"errmsg":"OK","data":{}}"#, "doubt"),
+            (200, "{}", "doubt"),
+        ] {
+            stage.mood("POST", &[Mood::Status(status, body)]);
+            let (told, finding) = match stage.mutate(&issue("api_token")).await {
+                Err(Failure::Refused(finding)) => ("refused", finding),
+                Err(Failure::Throttled(finding, wait)) => {
+                    assert_eq!(wait.as_secs(), 60);
+                    ("throttled", finding)
+                }
+                Err(Failure::Doubt(finding)) => ("doubt", finding),
+                Ok(_) => panic!("{status} {body}"),
+            };
+            assert_eq!(told, expected, "{status} {body}: {finding}");
+            assert!(!format!("{finding:?}").contains("CANARY"));
+        }
+        assert_eq!(stage.writes().len(), 0);
+    });
+}
+
+#[test]
+fn a_status_is_patched_alone_and_proved_by_the_list() {
+    run(async {
+        let stage = Stage::new(portal(vec![ours(), token(248, 32, false, "ci-deploy", 2)])).await;
+        let (cx, off) = (stage.cx(), change(Verb::Disable, "api_token", "248"));
+        let before = prepare(stage.reader(), &cx, &off).await.unwrap();
+        assert_eq!((before.facts.remote_id, before.facts.enabled), (Some(248), Some(true)));
+        let nothing = Answer { facts: Facts::default(), value: None };
+        assert!(matches!(confirm(stage.reader(), &cx, &off, &before, &nothing).await, Check::NotYet(_)));
+        stage.mood("PATCH", &[Mood::DoAndHangUp]);
+        assert!(matches!(stage.mutate(&off).await, Err(Failure::Doubt(_))));
+        let looked = look(stage.reader(), &cx, &off, &before, &facts()).await;
+        let Look::Happened(answer) = looked else { panic!() };
+        assert_eq!(answer.facts.enabled, Some(false));
+        let on = change(Verb::Enable, "api_token", "248");
+        let answer = stage.mutate(&on).await.ok().unwrap();
+        assert!(matches!(confirm(stage.reader(), &cx, &on, &before, &answer).await, Check::Holds(_)));
+        assert_eq!(
+            stage.writes(),
+            [
+                r#"PATCH /setting/admins/32/apitokens/248 {"status":1}"#,
+                r#"PATCH /setting/admins/32/apitokens/248 {"status":2}"#
+            ]
+        );
+    });
+}
+
+#[test]
+fn a_delete_sends_no_body_and_what_is_gone_is_deleted() {
+    run(async {
+        let stage = Stage::new(portal(vec![ours(), token(248, 32, false, "ci-deploy", 1)])).await;
+        let (cx, step) = (stage.cx(), change(Verb::Delete, "api_token", "248"));
+        let answer = stage.mutate(&step).await.ok().unwrap();
+        assert_eq!(stage.writes(), ["DELETE /setting/admins/32/apitokens/248 "]);
+        assert!(matches!(confirm(stage.reader(), &cx, &step, &prepared(), &answer).await, Check::Holds(_)));
+        assert!(stage.mutate(&step).await.is_ok());
+        assert!(prepare(stage.reader(), &cx, &step).await.is_ok());
+        let off = change(Verb::Disable, "api_token", "248");
+        assert!(prepare(stage.reader(), &cx, &off).await.is_err());
+        assert!(matches!(stage.mutate(&off).await, Err(Failure::Refused(_))));
+    });
+}
+
+#[test]
+fn a_bearer_id_that_is_listed_and_denied_is_tried_once_by_type() {
+    run(async {
+        let stage = Stage::new(portal(vec![ours(), token(7, 32, true, "ci-deploy", 2)])).await;
+        stage.mood("PATCH", &[Mood::Status(404, r#"{"errorMessage":"gone","errorCode":1404}"#)]);
+        assert!(stage.mutate(&change(Verb::Disable, "bearer_token", "7")).await.is_ok());
+        assert_eq!(stage.writes(), [r#"PATCH /setting/admins/32/apitokens/7?type=bearer {"status":1}"#]);
+    });
+}
+
+#[test]
+fn unknown_states_and_unfit_owners_are_not_acted_on() {
+    run(async {
+        let odd = vec![
+            token(5, 32, false, "a", 3),
+            token(6, 32, true, "b", 2),
+            token(8, 32, false, "c", 2),
+            token(8, 32, true, "d", 2),
+        ];
+        let stage = Stage::new(portal(odd)).await;
+        let cx = stage.cx();
+        for (id, words) in
+            [("5", "status 3"), ("6", "is a bearer_token"), ("8", "in that of bearer"), ("9", "not there")]
+        {
+            let finding =
+                prepare(stage.reader(), &cx, &change(Verb::Disable, "api_token", id)).await.err().unwrap();
+            assert!(finding.message.contains(words), "{finding}");
+        }
+        for users in [
+            r#"{"id":32,"username":"svc-ci","status":"suspended","roles":[]},
+            {}"#,
+            r#"{"id":32,"username":"svc-ci","status":"active","roles":["Administrator"]},
+            {}"#,
+            r#"{"id":32,"username":"lmsupport","status":"active"},
+            {}"#,
+        ] {
+            stage.portal.borrow_mut().users = users.to_owned();
+            let finding = prepare(stage.reader(), &cx, &issue("api_token")).await.err().unwrap();
+            assert!(finding.message.contains("can't own a new token"), "{finding}");
+        }
+    });
+}
+
+#[test]
+fn a_malformed_step_is_refused_before_any_request() {
+    run(async {
+        let stage = Stage::new(portal(Vec::new())).await;
+        let cx = stage.cx();
+        for bad in [
+            change(Verb::Delete, "api_token", "1/../../2"),
+            change(Verb::Delete, "team", "1"),
+            step(Verb::Delete, "api_token", &[("user_id", "32")]),
+            change(Verb::Reset, "api_token", "1"),
+        ] {
+            assert!(matches!(stage.mutate(&bad).await, Err(Failure::Refused(_))));
+        }
+        let bad = step(Verb::Issue, "api_token", &[]);
+        assert!(prepare(stage.reader(), &cx, &bad).await.is_err());
+        assert!(stage.server.got().is_empty());
+    });
+}
+
+#[test]
+fn a_new_value_is_tried_three_times_at_most() {
+    let patience = patience(&issue("api_token"), Phase::Ready);
+    let seconds: Vec<_> = patience.pauses.iter().map(std::time::Duration::as_secs).collect();
+    assert_eq!((seconds.iter().sum::<u64>(), patience.limit.as_secs(), seconds.len()), (22, 22, 3));
+}
