@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::headers::identifier;
 
@@ -28,13 +29,19 @@ pub struct Said {
 
 /// Reads a body of any kind.
 pub fn read(body: &[u8]) -> Said {
-    if !body.trim_ascii_start().starts_with(b"{") {
-        return Said::default(); // serde would take an array's items for fields by their place
-    }
-    match serde_json::from_slice::<Body>(body) {
-        Ok(body) => body.said(),
-        Err(_) => Said::default(),
-    }
+    let text = std::str::from_utf8(body).ok();
+    text.and_then(object::<Body<'_>>).map(Body::said).unwrap_or_default()
+}
+
+/// An object, and nothing else: serde would take an array's items for fields by their place.
+fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    json.trim_start().starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()
+}
+
+/// The first item of an array, if it is an object.
+fn first<'a>(json: &'a RawValue) -> Option<Inner> {
+    let items: Vec<&'a RawValue> = serde_json::from_str(json.get()).ok()?;
+    object(items.first()?.get())
 }
 
 /// All shapes at once: LogicMonitor `{errorMessage, errorCode}` and its v1 `{status, errmsg, data}`;
@@ -42,7 +49,7 @@ pub fn read(body: &[u8]) -> Said {
 /// transaction_id}`; Sysdig `{errors: [{reason, message}]}`; others `{error}`.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Body {
+struct Body<'a> {
     #[serde(rename = "errorCode")]
     error_code_camel: Text,
     #[serde(rename = "errorMessage")]
@@ -51,10 +58,12 @@ struct Body {
     error_code: Text,
     message: Text,
     error: Text,
-    errors: Option<Vec<Inner>>,
+    #[serde(borrow)]
+    errors: Option<&'a RawValue>,
     transaction_id: Text,
     trace: Text,
-    context: Option<Context>,
+    #[serde(borrow)]
+    context: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize, Default)]
@@ -73,15 +82,16 @@ struct Context {
     request_id: Text,
 }
 
-impl Body {
+impl Body<'_> {
     fn said(self) -> Said {
         let error_code = self.error_code_camel.0.is_some();
         let api_v1 = self.errmsg.0.is_some();
-        let first = self.errors.into_iter().flatten().next().unwrap_or_default();
+        let first = self.errors.and_then(first).unwrap_or_default();
+        let context: Context = self.context.and_then(|json| object(json.get())).unwrap_or_default();
         let texts = [first.message, self.error, self.message, self.error_message, self.errmsg];
         let message = texts.into_iter().find_map(|text| text.0);
         let codes = [self.error_code_camel, self.error_code, first.message_code, first.code];
-        let ids = [self.transaction_id, self.context.unwrap_or_default().request_id, self.trace];
+        let ids = [self.transaction_id, context.request_id, self.trace];
         let said = Said {
             code: codes.into_iter().find_map(|text| identifier(&text.0?)),
             message: message.as_deref().map(tidy),
@@ -101,9 +111,9 @@ impl Body {
 /// The Sysdig body that a broker's message quotes: `… response: {"errors":[…]}`.
 fn nested(message: &str) -> Option<Said> {
     let start = message.find("{\"errors\"")?;
-    let mut bodies = serde_json::Deserializer::from_str(&message[start..]).into_iter::<Body>();
-    let body = bodies.next()?.ok()?;
-    let inner = body.errors.and_then(|errors| errors.into_iter().next())?;
+    let mut bodies = serde_json::Deserializer::from_str(&message[start..]).into_iter::<&RawValue>();
+    let body: Body<'_> = object(bodies.next()?.ok()?.get())?;
+    let inner = body.errors.and_then(first)?;
     let tidied = |text: Text| text.0.as_deref().map(tidy);
     Some(Said { message: tidied(inner.message), reason: tidied(inner.reason), ..Said::default() })
 }
@@ -226,6 +236,7 @@ mod tests {
             "<html>CANARY</html>",
             "[\"CANARY\"]",
             r#"{"token":{"key":"CANARY"}}"#,
+            r#"{"errors":[["CANARY","CANARY"]],"context":["CANARY"]}"#,
         ] {
             assert_eq!(read(body.as_bytes()), Said::default(), "{body}");
         }
@@ -236,7 +247,7 @@ mod tests {
         assert!(read(br#"{"status":200,"errmsg":"OK","data":{}}"#).api_v1);
         let token = read(br#"{"id":248,"status":2,"errorCode":null}"#);
         assert!(!token.api_v1 && !token.error_code);
-        assert!(read(br#"{"errorCode":1403,"errorMessage":"no"}"#).error_code);
+        assert!(read(br#"{"errorCode":1403,"errorMessage":"no","errors":{},"context":1}"#).error_code);
     }
 
     #[test]

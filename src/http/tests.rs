@@ -423,3 +423,56 @@ fn a_nested_refusal_of_a_broker_is_not_repeated() {
         assert_eq!(server.got().len(), 2);
     });
 }
+
+#[test]
+fn remote_requests_take_the_proxy_of_the_environment_and_tell_it_no_credential() {
+    run(async {
+        let proxy = Server::start(|_| Play::Reply(403, Vec::new(), "CANARY".into())).await;
+        let vars =
+            [("LM_ID", ID), ("LM_KEY", KEY), ("HTTPS_PROXY", &proxy.origin), ("NO_PROXY", "127.0.0.1")];
+        let reader = Reader::new(env(&vars));
+        let (identity, object) = (lmv1(), object());
+        let error =
+            reader.get::<Thing>(request("https://portal.invalid", &identity, &object)).await.unwrap_err();
+        assert!(error.sent == Sent::Maybe && !format!("{error:?}").contains("CANARY"), "{error}");
+        let got = proxy.got();
+        assert_eq!((got[0].method.as_str(), got[0].target.as_str()), ("CONNECT", "portal.invalid:443"));
+        assert!(!got[0].headers.contains_key("authorization"));
+        let before = got.len();
+        let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let direct = format!("https://127.0.0.1:{port}");
+        let error = reader.get::<Thing>(request(&direct, &identity, &object)).await.unwrap_err();
+        assert_eq!(error.sent, Sent::No, "{error}");
+        assert_eq!(proxy.got().len(), before);
+    });
+}
+
+#[test]
+fn no_error_quotes_a_body() {
+    run(async {
+        let (identity, object) = (lmv1(), object());
+        for body in [
+            r#"{"accessKey":"CANARY"}"#,
+            r#"{"errorMessage":"no","errorCode":1400,"accessKey":"CANARY"}"#,
+            r#"{"errmsg":"OK","status":200,"data":{"accessKey":"CANARY"}}"#,
+            r#"{"ok":"CANARY","CANARY":1}"#,
+            r#""CANARY""#,
+            r#"["CANARY","CANARY"]"#,
+            r#"{"errors":["CANARY"]}"#,
+            "CANARY",
+            "<b>CANARY</b>",
+        ] {
+            for status in [200, 201, 302, 400, 401, 403, 404, 409, 422, 500, 502] {
+                let server = Server::start(move |_| Play::json(status, body)).await;
+                let writer = Writer::new(reader().0);
+                let get =
+                    writer.reader().get_sealed::<Thing>(request(&server.origin, &identity, &object)).await;
+                let change = writer.mutate::<Thing>(request(&server.origin, &identity, &object)).await;
+                for error in [get.unwrap_err(), change.unwrap_err()] {
+                    let shown = format!("{error} {error:?} {:?}", error.finding);
+                    assert!(!shown.contains("CANARY"), "{status} {body}: {shown}");
+                }
+            }
+        }
+    });
+}

@@ -105,7 +105,7 @@ fn refused(failure: Failure, kind: TokenKind) -> Failure {
         {
             Failure::Refused(finding.help(
                 "Bearer tokens may not be available on this portal, or a user may have one at a time there: \
-                 use another API-only user with the same roles, or `strategy: replace`.",
+                 use another API-only user with the same roles, or delete the old token first and accept the outage.",
             ))
         }
         other => other,

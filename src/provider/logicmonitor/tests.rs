@@ -359,6 +359,18 @@ fn half_a_list_is_never_taken_for_a_whole_one() {
 }
 
 #[test]
+fn a_list_without_a_count_ends_when_a_page_brings_nothing_new() {
+    run(async {
+        let stage = Stage::new(portal(Vec::new())).await;
+        let same = r#"{"total":-2,"items":[{"id":5,"adminId":32,"username":"svc-ci"}]}"#;
+        stage.mood("GET", &[Mood::Status(200, same); 40]);
+        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()]).await;
+        assert!(read.users[&acme().owner("svc-ci")].present().is_some());
+        assert_eq!(stage.server.got().len(), 6);
+    });
+}
+
+#[test]
 fn two_users_of_one_name_are_ambiguous() {
     run(async {
         let portal = portal(vec![ours()]);
