@@ -62,9 +62,8 @@ impl fmt::Display for Failed {
 impl std::error::Error for Failed {}
 
 impl de::Error for Failed {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        // An error of ours that went through a foreign deserializer was told.
-        if message.to_string() == Self::Told.to_string() { Self::Told } else { Self::Hidden }
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self::Hidden
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
@@ -96,14 +95,14 @@ impl<'n> Decoder<'n, '_> {
     }
 
     fn no_such_word(&self, words: &[&str]) -> Failed {
-        let text = self.node.text().unwrap_or_default();
+        let text = shown(self.node.text().unwrap_or_default());
         let message = format!("`{}` can't be `{text}`", self.key);
         let finding = self.finding(code::SPEC_BAD_VALUE, message, format!("not one of {}", words.join(", ")));
-        self.push(with_help(finding, suggestion(text, words)))
+        self.push(with_help(finding, suggestion(&text, words)))
     }
 
     fn bad_value(&self) -> Failed {
-        let text = self.node.text().unwrap_or_default();
+        let text = shown(self.node.text().unwrap_or_default());
         let (code, message, label) = match self.wanted {
             Some("Duration") => {
                 (code::SPEC_BAD_DURATION, format!("`{text}` is not a duration"), "not a duration")
@@ -215,6 +214,15 @@ impl<'n> Decoder<'n, '_> {
                 Err(self.push(finding))
             }
         }
+    }
+}
+
+/// A text as messages quote it: its begin.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::model::source::{Sources, Span};
 const LARGEST: u64 = 256 << 20;
 
 /// The paths of all files of a spec.
-pub fn list(path: &Path) -> Result<Vec<PathBuf>, Finding> {
+pub fn list(path: &Path) -> Result<Vec<PathBuf>, Box<Finding>> {
     let metadata = std::fs::metadata(path).map_err(|error| {
         let code = if error.kind() == std::io::ErrorKind::NotFound {
             code::SPEC_NOT_FOUND
@@ -54,7 +54,7 @@ fn is_spec(path: &Path) -> bool {
 }
 
 /// Reads a file and adds it to the sources. Gives its index and its place on the number line.
-pub fn read(path: &Path, sources: &mut Sources) -> Result<(usize, usize), Finding> {
+pub fn read(path: &Path, sources: &mut Sources) -> Result<(usize, usize), Box<Finding>> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
     read.map_err(|error| told(code::SPEC_UNREADABLE, path, &error.to_string()))?;
@@ -69,17 +69,17 @@ pub fn read(path: &Path, sources: &mut Sources) -> Result<(usize, usize), Findin
 }
 
 /// The file is shown with marks where it is no text.
-fn not_utf8(path: &Path, error: &std::string::FromUtf8Error, sources: &mut Sources) -> Finding {
+fn not_utf8(path: &Path, error: &std::string::FromUtf8Error, sources: &mut Sources) -> Box<Finding> {
     let good = error.utf8_error().valid_up_to();
     let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
     let base = sources.add(path.to_owned(), text);
     let mark = '\u{fffd}'.len_utf8();
     let place = Span { start: base + good, end: base + good + mark };
-    told(code::SPEC_NOT_UTF8, path, "this is not UTF-8 text").label(place, "no character")
+    Box::new((*told(code::SPEC_NOT_UTF8, path, "this is not UTF-8 text")).label(place, "no character"))
 }
 
-fn told(code: Code, path: &Path, why: &str) -> Finding {
-    Finding::new(code, format!("{}: {why}", path.display())).help(code.cure())
+fn told(code: Code, path: &Path, why: &str) -> Box<Finding> {
+    Box::new(Finding::new(code, format!("{}: {why}", path.display())).help(code.cure()))
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ impl Reading {
     fn files(&mut self, path: &Path) {
         match files::list(path) {
             Ok(files) => files.iter().for_each(|file| self.file(file)),
-            Err(finding) => self.fail(finding),
+            Err(finding) => self.fail(*finding),
         }
     }
 

@@ -1,7 +1,7 @@
 //! "Did you mean": the known word that is nearest to a wrong one.
 
 /// With more candidates than this a guess costs more than it helps.
-const MOST: usize = 5_000;
+const MOST: usize = 500;
 
 /// How alike two words must be, from 0 to 1.
 const ALIKE: f32 = 0.6;

@@ -10,7 +10,7 @@ use crate::model::source::{Sources, Span};
 pub fn check(roots: &[Node], sources: &Sources, findings: &mut Vec<Finding>) -> bool {
     let mut readable = true;
     for (index, root) in roots.iter().enumerate() {
-        if let Err(finding) = version_of(root, sources, index == 0) {
+        if let Some(finding) = wrong_version(root, sources, index == 0) {
             readable &= finding.code != code::SPEC_NEWER;
             findings.push(finding);
         }
@@ -20,29 +20,31 @@ pub fn check(roots: &[Node], sources: &Sources, findings: &mut Vec<Finding>) -> 
 }
 
 /// `first`: merging keeps this file's version, so `decode` tells of a wrong type itself.
-fn version_of(root: &Node, sources: &Sources, first: bool) -> Result<(), Finding> {
+fn wrong_version(root: &Node, sources: &Sources, first: bool) -> Option<Finding> {
     let Some(entry) = root.get("version") else {
         let start = sources.locate(root.at).map_or(root.at.start, |(file, _)| file.base);
         let place = Span { start, end: start };
         let finding = Finding::new(code::SPEC_VERSION, "the file does not say `version`");
-        return Err(finding.label(place, "begin with `version: 1`").help(code::SPEC_VERSION.cure()));
+        return Some(finding.label(place, "begin with `version: 1`").help(code::SPEC_VERSION.cure()));
     };
     let Value::Integer(version) = entry.node.value else {
         let finding = Finding::new(code::SPEC_WRONG_TYPE, "`version` must be a whole number");
-        return if first { Ok(()) } else { Err(finding.label(entry.key_at, "expected `version: 1`")) };
+        return (!first).then(|| finding.label(entry.key_at, "expected `version: 1`"));
     };
     let place = entry.node.at;
     if version == i128::from(VERSION) {
-        return Ok(());
+        return None;
     }
     if version > i128::from(VERSION) {
         let message = format!("the spec is in version {version} of the language, newer than {VERSION}");
-        return Err(Finding::new(code::SPEC_NEWER, message)
-            .label(place, "newer version")
-            .help(code::SPEC_NEWER.cure()));
+        return Some(
+            Finding::new(code::SPEC_NEWER, message)
+                .label(place, "newer version")
+                .help(code::SPEC_NEWER.cure()),
+        );
     }
     let finding = Finding::new(code::SPEC_VERSION, format!("there is no version {version} of the language"));
-    Err(finding.label(place, "no such version").help(code::SPEC_VERSION.cure()))
+    Some(finding.label(place, "no such version").help(code::SPEC_VERSION.cure()))
 }
 
 /// Two files in two versions: both places.

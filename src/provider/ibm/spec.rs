@@ -5,7 +5,7 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::state::{AuthMode, OtherTeams, Service};
@@ -113,8 +113,7 @@ impl<'de> Deserialize<'de> for TokenReset {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TokenReset, A::Error> {
-                let written = TokenResetMap::deserialize(MapAccessDeserializer::new(map));
-                written.map(TokenReset::Written).map_err(A::Error::custom)
+                TokenResetMap::deserialize(MapAccessDeserializer::new(map)).map(TokenReset::Written)
             }
         }
         deserializer.deserialize_struct("TokenReset", RESET_KEYS, TextOrMap)
