@@ -218,7 +218,7 @@ impl<'n> Decoder<'n, '_> {
 }
 
 /// A text as messages quote it: its begin.
-fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     const LONGEST: usize = 60;
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),

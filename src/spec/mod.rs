@@ -18,6 +18,7 @@ mod version;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -25,7 +26,7 @@ use jiff::Timestamp;
 use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::given::Given;
-use crate::model::source::Sources;
+use crate::model::source::{SourceFile, Sources, Span};
 use crate::provider::state::Desired;
 use language::Spec;
 use secrets::Masked;
@@ -56,15 +57,28 @@ pub fn load(path: &Path, now: Timestamp) -> Result<Loaded, Box<Rejected>> {
     reading.files(path);
     let desired = reading.desired(now);
     let Reading { mut findings, mut sources, masked, .. } = reading;
-    masked.spans.iter().for_each(|span| sources.mask(*span));
     findings.extend(masked.findings);
     findings.sort_by_key(|finding| finding.labels.first().map(|label| label.span));
     match desired {
         Some(desired) if !findings.iter().any(Finding::is_error) => {
             Ok(Loaded { desired, sources, findings, path: path.to_owned() })
         }
-        _ => Err(Box::new(Rejected { findings, sources })),
+        _ => {
+            mask(&mut sources, &masked.spans);
+            Err(Box::new(Rejected { findings, sources }))
+        }
     }
+}
+
+/// Masks what was found to be a secret, and by line what looks like one: a slip elsewhere in a file
+/// can hide a secret from its tree, and reports show the lines around a place too.
+fn mask(sources: &mut Sources, known: &BTreeSet<Span>) {
+    let from = |start| Span { start, end: start };
+    let suspects = |file: &SourceFile| secrets::suspects(&file.text, file.base);
+    let mut spans: Vec<Span> = sources.files().iter().flat_map(suspects).collect();
+    // Where the tree knows the secret itself, the rest of the line may be shown.
+    spans.retain(|line| known.range(from(line.start)..from(line.end)).next().is_none());
+    spans.iter().chain(known).for_each(|span| sources.mask(*span));
 }
 
 /// The JSON Schema of the spec language.
@@ -93,18 +107,12 @@ impl Reading {
     }
 
     fn file(&mut self, path: &Path) {
-        let known = self.sources.files().len();
         match self.parse(path) {
             Ok(root) => {
                 self.masked.scan(&root);
                 self.roots.push(root);
             }
-            Err(finding) => {
-                if let Some(file) = self.sources.files().get(known) {
-                    self.masked.spans.extend(secrets::suspects(&file.text, file.base));
-                }
-                self.fail(*finding);
-            }
+            Err(finding) => self.fail(*finding),
         }
     }
 

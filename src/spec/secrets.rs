@@ -123,7 +123,7 @@ fn looks_random(text: &str) -> bool {
     text.len() >= 20 && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit)
 }
 
-/// Places that may hold a secret in a text that is no YAML, line by line: better too many.
+/// Places that may hold a secret, by the look of each line alone: better too many.
 pub fn suspects(text: &str, base: usize) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut start = base;
@@ -150,10 +150,20 @@ fn behind_secret_key(line: &str) -> Option<usize> {
     let secret =
         SECRET_KEYS.iter().filter_map(|key| value_of(&lower, key)).filter(|at| bare(line[*at..].trim()));
     let env = value_of(&lower, "env").filter(|at| {
-        let value = line[*at..].trim().trim_end_matches([' ', '}', ']', ',']);
-        bare(value) && !is_variable_name(value.trim_matches(['"', '\'']))
+        let value = line[*at..].trim();
+        bare(value) && !begins_with_name(value)
     });
     secret.chain(env).min()
+}
+
+/// Whether a text begins with a variable's name, in quotes or not, and the value ends behind it.
+fn begins_with_name(value: &str) -> bool {
+    let (name, rest) = match value.chars().next().filter(|c| matches!(c, '"' | '\'')) {
+        Some(quote) => value[1..].split_once(quote).unwrap_or((value, "")),
+        None => value.split_at(value.find([',', '}', ']', ' ', '\t']).unwrap_or(value.len())),
+    };
+    let rest = rest.trim_start();
+    is_variable_name(name) && (rest.is_empty() || rest.starts_with([',', '}', ']', '#']))
 }
 
 /// Where the value begins of the first place that reads `KEY:`, with or without quotes.

@@ -441,6 +441,30 @@ fn cut_and_bent_specs_are_told_and_never_panic() {
     }
 }
 
+/// Whatever is wrong around a pasted secret, it is not shown.
+#[test]
+fn a_pasted_secret_is_masked_in_a_bent_spec_too() {
+    let secret = "pa55-w0rd";
+    let pasted =
+        EXAMPLE.replacen("{ api_key: { env: IBMCLOUD_API_KEY } }", &format!("{{ api_key: {secret} }}"), 1);
+    let line = pasted.find("    credential").unwrap()..pasted.find("    token_reset").unwrap();
+    for at in (0..pasted.len()).step_by(7).filter(|at| !line.contains(at)) {
+        for with in ["{", "\"", "'", "|", "&a ", "*", ">", "\n  ", "#"] {
+            let mut text = pasted.clone();
+            text.replace_range(at..at + 1, with);
+            let rejected = load_text(&text).unwrap_err();
+            assert!(!format!("{rejected:?}").contains(secret), "{with} at {at}");
+        }
+    }
+}
+
+#[test]
+fn line_ends_of_windows_are_fine() {
+    let text = EXAMPLE.replace('\n', "\r\n");
+    assert!(load_text(&text).is_ok());
+    assert_eq!(told("version: 1\r\nlimits: { rotat: 1 }\r\n"), ["unknown_key: rotat"]);
+}
+
 #[test]
 fn twenty_thousand_tokens_load() {
     let mut text = lm("{ api_tokens: { x: {} } }").replace("{ api_tokens: { x: {} } } } } }", "");

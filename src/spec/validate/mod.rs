@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::decode::shown;
 use super::language::{Limits as LimitsSpec, Spec};
 use super::tree::Entry;
 use crate::model::address::Address;
@@ -102,7 +103,7 @@ impl Checker<'_> {
         match check(text) {
             None => Some(text.clone()),
             Some(wrong) => {
-                let message = format!("`{key}` can't be {text:?}: {wrong}");
+                let message = format!("`{key}` can't be {:?}: {wrong}", shown(text));
                 self.error(code::SPEC_BAD_VALUE, at, message, entry.place(&[key]), "can't be used");
                 None
             }
