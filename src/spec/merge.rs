@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::tree::{Entry, Node, Value};
+use super::node::{Entry, Node, Value};
 use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::source::Span;

@@ -10,6 +10,7 @@ mod files;
 pub mod language;
 pub mod merge;
 pub mod nearest;
+pub mod node;
 pub mod secrets;
 pub mod tree;
 pub mod validate;
@@ -29,8 +30,8 @@ use crate::model::given::Given;
 use crate::model::source::{SourceFile, Sources, Span};
 use crate::provider::state::Desired;
 use language::Spec;
+use node::{Entry, Node, Value};
 use secrets::Masked;
-use tree::{Entry, Node, Value};
 
 /// A spec that can be planned.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::tree::{Entry, Node, Value};
+use super::node::{Entry, Node, Value};
 use crate::model::code::{self, Code};
 use crate::model::finding::Finding;
 use crate::model::source::Span;

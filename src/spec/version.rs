@@ -1,7 +1,7 @@
 //! The version of the language: it stands in every file, and all agree.
 
 use super::language::VERSION;
-use super::tree::{Node, Value};
+use super::node::{Node, Value};
 use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::source::{Sources, Span};

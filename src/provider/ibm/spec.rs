@@ -108,7 +108,9 @@ impl<'de> Deserialize<'de> for TokenReset {
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<TokenReset, E> {
                 match text {
                     "guided" => Ok(TokenReset::Guided),
-                    _ => Err(E::unknown_variant(text, &["guided"])),
+                    _ => {
+                        Err(E::unknown_variant(text, &["guided", "{ guided: … }", "{ method: …, path: … }"]))
+                    }
                 }
             }
 

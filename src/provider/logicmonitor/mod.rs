@@ -1,11 +1,11 @@
 //! LogicMonitor: LMv1 API tokens and bearer tokens of users.
 
-pub mod draft;
-pub mod spec;
 pub mod client;
+pub mod draft;
 mod issue;
 pub mod read;
 mod retire;
+pub mod spec;
 pub mod state;
 pub mod steps;
 #[cfg(test)]

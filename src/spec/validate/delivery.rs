@@ -14,7 +14,7 @@ use crate::provider::spec::Deliver;
 use crate::provider::state::{CommandDestination, Destination, FileDestination, FileFormat};
 use crate::spec::language::{Command, Destination as DestinationSpec, File, Spec};
 use crate::spec::nearest::suggestion;
-use crate::spec::tree::Entry;
+use crate::spec::node::Entry;
 
 /// Reads all destinations, before any delivery.
 pub fn destinations(checker: &mut Checker<'_>, root: &Entry, spec: &Spec) {

@@ -15,7 +15,7 @@ use crate::provider::ibm::state::{
     AuthMode, Connection, Credential, Endpoints, Instance, Service, Team, TokenReset, TrustedProfile,
 };
 use crate::provider::ibm::{TEAM, VENDOR};
-use crate::spec::tree::Entry;
+use crate::spec::node::Entry;
 
 /// How long a guided reset waits for the person.
 const GUIDED_TIMEOUT: Period = Period::seconds(30 * 60);

@@ -13,7 +13,7 @@ use crate::model::vocabulary::TokenStatus;
 use crate::provider::logicmonitor::VENDOR;
 use crate::provider::logicmonitor::spec;
 use crate::provider::logicmonitor::state::{Connection, Credential, Lmv1, Token, TokenKind, User};
-use crate::spec::tree::Entry;
+use crate::spec::node::Entry;
 
 const DOMAIN: &str = "logicmonitor.com";
 

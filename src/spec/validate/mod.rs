@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::decode::shown;
 use super::language::{Limits as LimitsSpec, Spec};
-use super::tree::Entry;
+use super::node::Entry;
 use crate::model::address::Address;
 use crate::model::code::{self, Code};
 use crate::model::finding::Finding;

@@ -9,7 +9,7 @@ use crate::model::source::Span;
 use crate::model::vocabulary::Period;
 use crate::provider::spec::{Rotate as RotateSpec, Strategy};
 use crate::provider::state::Rotate;
-use crate::spec::tree::Entry;
+use crate::spec::node::Entry;
 
 /// How a kind of token is replaced.
 #[derive(Clone, Copy, PartialEq, Eq)]

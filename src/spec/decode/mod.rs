@@ -3,16 +3,20 @@
 //! Unknown keys are found from the list of fields that serde hands over. What can't be read becomes
 //! `Given::Refused`, so one bad setting never hides the next.
 
+mod access;
+mod tell;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::de::value::StrDeserializer;
-use serde::de::{self, Deserialize, DeserializeSeed, IntoDeserializer, Visitor};
+use serde::de::{self, Deserialize, Visitor};
 
-use super::nearest::suggestion;
-use super::tree::{Entry, Node, Value};
-use crate::model::code::{self, Code};
+use access::{EnumAccess, MapAccess, SeqAccess};
+pub use tell::shown;
+
+use super::node::{Entry, Node, Value};
+use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::given::Given;
 use crate::model::source::Span;
@@ -72,88 +76,12 @@ impl de::Error for Failed {
 }
 
 impl<'n> Decoder<'n, '_> {
-    fn place(&self) -> Span {
-        if self.node.at.start == self.node.at.end { self.key_at } else { self.node.at }
-    }
-
-    fn finding(&self, code: Code, message: String, label: impl Into<String>) -> Finding {
-        Finding::new(code, message).label(self.place(), label)
-    }
-
-    fn push(&self, finding: Finding) -> Failed {
-        self.told.findings.borrow_mut().push(finding);
-        Failed::Told
-    }
-
-    /// Makes sure that an error was told.
-    fn tell(&self, failed: Failed) -> Failed {
-        match failed {
-            Failed::Told => Failed::Told,
-            Failed::NoSuchWord(words) => self.no_such_word(words),
-            Failed::Hidden => self.bad_value(),
-        }
-    }
-
-    fn no_such_word(&self, words: &[&str]) -> Failed {
-        let text = shown(self.node.text().unwrap_or_default());
-        let message = format!("`{}` can't be `{text}`", self.key);
-        let finding = self.finding(code::SPEC_BAD_VALUE, message, format!("not one of {}", words.join(", ")));
-        self.push(with_help(finding, suggestion(&text, words)))
-    }
-
-    fn bad_value(&self) -> Failed {
-        let text = shown(self.node.text().unwrap_or_default());
-        let (code, message, label) = match self.wanted {
-            Some("Duration") => {
-                (code::SPEC_BAD_DURATION, format!("`{text}` is not a duration"), "not a duration")
-            }
-            Some("Instant") => {
-                (code::SPEC_BAD_INSTANT, format!("`{text}` is not an instant"), "not an instant")
-            }
-            _ => (code::SPEC_BAD_VALUE, format!("`{}` can't have this value", self.key), "can't be used"),
-        };
-        self.push(self.finding(code, message, label))
-    }
-
-    fn wrong_type(&self, expected: &str) -> Failed {
-        if matches!(self.node.value, Value::Null) {
-            let message = format!("`{}` has no value", self.key);
-            let finding = self.finding(code::SPEC_WRONG_TYPE, message, format!("expected {expected}"));
-            return self.push(finding.help("write a value (`{}` for an empty map), or remove the key"));
-        }
-        let (code, expected) = match self.wanted {
-            Some("Duration") => (code::SPEC_BAD_DURATION, "a duration such as 90d"),
-            Some("Instant") => (code::SPEC_BAD_INSTANT, "an instant such as 2026-11-01T00:00:00Z"),
-            _ => (code::SPEC_WRONG_TYPE, expected),
-        };
-        let found = self.node.kind();
-        let message = format!("`{}` must be {expected}, and this is {found}", self.key);
-        let finding = self.finding(code, message, format!("expected {expected}"));
-        self.push(with_help(finding, self.help_with_type(expected)))
-    }
-
-    fn help_with_type(&self, expected: &str) -> Option<String> {
-        match (&self.node.value, self.wanted, expected) {
-            (Value::Integer(n), Some("Duration"), _) => Some(format!("write the unit: `{n}d` is {n} days")),
-            (Value::Integer(_) | Value::Number(_) | Value::Bool(_), None, "text") => {
-                Some("write it in quotes".to_owned())
-            }
-            _ => None,
-        }
-    }
-
     fn known(&self) -> Result<(), Failed> {
         if self.told.refused.contains(&self.node.at) { Err(Failed::Told) } else { Ok(()) }
     }
 
     fn child(&self, entry: &'n Entry) -> Self {
         Self { node: &entry.node, key: &entry.key, key_at: entry.key_at, wanted: None, ..*self }
-    }
-
-    fn unknown_key(&self, entry: &Entry, known: &[&str]) {
-        let message = format!("`{}` is not known under `{}`", entry.key, self.key);
-        let finding = Finding::new(code::SPEC_UNKNOWN_KEY, message).label(entry.key_at, "unknown key");
-        self.push(with_help(finding, suggestion(&entry.key, known)));
     }
 
     /// The entries of known keys; tells of the others.
@@ -217,24 +145,8 @@ impl<'n> Decoder<'n, '_> {
     }
 }
 
-/// A text as messages quote it: its begin.
-pub fn shown(text: &str) -> String {
-    const LONGEST: usize = 60;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
 fn one_of(forms: &[&str]) -> String {
     format!("exactly one of {}", forms.join(", "))
-}
-
-fn with_help(finding: Finding, help: Option<String>) -> Finding {
-    match help {
-        Some(help) => finding.help(help),
-        None => finding,
-    }
 }
 
 impl<'n> de::Deserializer<'n> for Decoder<'n, '_> {
@@ -348,85 +260,6 @@ impl<'n> de::Deserializer<'n> for Decoder<'n, '_> {
         <V: Visitor<'n>>
         i8 i16 i32 i64 i128 u8 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct
         identifier ignored_any
-    }
-}
-
-struct MapAccess<'n, 't> {
-    decoder: Decoder<'n, 't>,
-    entries: std::vec::IntoIter<&'n Entry>,
-    value: Option<&'n Entry>,
-}
-
-impl<'n> de::MapAccess<'n> for MapAccess<'n, '_> {
-    type Error = Failed;
-
-    fn next_key_seed<K: DeserializeSeed<'n>>(&mut self, seed: K) -> Result<Option<K::Value>, Failed> {
-        self.value = self.entries.next();
-        let key =
-            self.value.map(|entry| -> StrDeserializer<'n, Failed> { entry.key.as_str().into_deserializer() });
-        key.map(|key| seed.deserialize(key)).transpose()
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'n>>(&mut self, seed: V) -> Result<V::Value, Failed> {
-        let entry = self.value.take().ok_or(Failed::Hidden)?;
-        seed.deserialize(self.decoder.child(entry))
-    }
-}
-
-struct SeqAccess<'n, 't> {
-    decoder: Decoder<'n, 't>,
-    items: std::slice::Iter<'n, Node>,
-}
-
-impl<'n> de::SeqAccess<'n> for SeqAccess<'n, '_> {
-    type Error = Failed;
-
-    fn next_element_seed<T: DeserializeSeed<'n>>(&mut self, seed: T) -> Result<Option<T::Value>, Failed> {
-        let item = self.items.next().map(|node| Decoder { node, wanted: None, ..self.decoder });
-        item.map(|item| seed.deserialize(item)).transpose()
-    }
-}
-
-/// A choice: a text is a form without settings, a map's one entry a form with settings.
-struct EnumAccess<'n, 't> {
-    variant: &'n str,
-    value: Option<Decoder<'n, 't>>,
-    decoder: Decoder<'n, 't>,
-}
-
-impl<'n> de::EnumAccess<'n> for EnumAccess<'n, '_> {
-    type Error = Failed;
-    type Variant = Self;
-
-    fn variant_seed<V: DeserializeSeed<'n>>(self, seed: V) -> Result<(V::Value, Self), Failed> {
-        let variant: StrDeserializer<'n, Failed> = self.variant.into_deserializer();
-        Ok((seed.deserialize(variant)?, self))
-    }
-}
-
-impl<'n> de::VariantAccess<'n> for EnumAccess<'n, '_> {
-    type Error = Failed;
-
-    fn unit_variant(self) -> Result<(), Failed> {
-        match self.value {
-            None => Ok(()),
-            Some(_) => Err(self.decoder.wrong_type("text")),
-        }
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'n>>(self, seed: T) -> Result<T::Value, Failed> {
-        match self.value {
-            Some(value) => seed.deserialize(value),
-            None => Err(self.decoder.wrong_type("a map")),
-        }
-    }
-
-    fn tuple_variant<V: Visitor<'n>>(self, _: usize, _: V) -> Result<V::Value, Failed> {
-        Err(Failed::Hidden)
-    }
-
-    fn struct_variant<V: Visitor<'n>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, Failed> {
-        Err(Failed::Hidden)
     }
 }
 
