@@ -168,6 +168,13 @@ impl Vars {
         Self { process: false, over }
     }
 
+    /// These variables with others laid over them.
+    pub fn with(&self, over: BTreeMap<String, String>) -> Self {
+        let mut vars = self.clone();
+        vars.over.extend(over);
+        vars
+    }
+
     /// The value, if it is set and UTF-8.
     pub fn get(&self, name: &str) -> Option<String> {
         if let Some(value) = self.over.get(name) {

@@ -14,6 +14,7 @@ mod retry;
 mod said;
 mod sealed;
 mod target;
+pub use target::on_this_machine;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -48,6 +48,11 @@ fn checked(url: &Url, origin: &str) -> Result<bool, String> {
     }
 }
 
+/// Whether an origin is this machine: what is sent there never leaves it.
+pub fn on_this_machine(origin: &str) -> bool {
+    Url::parse(origin).is_ok_and(|url| is_loopback(&url))
+}
+
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();

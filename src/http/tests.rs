@@ -236,7 +236,7 @@ fn a_token_is_never_sent_on_its_last_seconds_and_a_mutation_wants_a_minute() {
         env.clock.advance(Duration::from_secs(41));
         reader.get::<Thing>(request(&server.origin, &identity, &object)).await.unwrap();
         assert_eq!(server.got().iter().filter(|got| got.method == "POST").count(), 2);
-        let writer = Writer::new(reader);
+        let writer = Writer::for_test(reader);
         let change = Request { method: "PATCH", ..request(&server.origin, &identity, &object) };
         let error = writer.mutate::<IgnoredAny>(change).await.err().unwrap();
         assert!(error.sent == Sent::No && error.to_string().contains("60 s"), "{error}");
@@ -263,7 +263,7 @@ fn a_401_renews_the_iam_token_once_and_repeats_only_reads() {
 
         let change = Request { method: "PATCH", ..request(&server.origin, &identity, &object) };
         let before = server.got().len();
-        assert!(Writer::new(reader).mutate::<IgnoredAny>(change).await.is_err());
+        assert!(Writer::for_test(reader).mutate::<IgnoredAny>(change).await.is_err());
         let patches = server.got()[before..].iter().filter(|got| got.method == "PATCH").count();
         assert_eq!(patches, 1);
     });
@@ -327,7 +327,7 @@ fn a_mutation_is_sent_once_whatever_comes_back() {
             (|| Play::json(200, r#"{"ok":"CANARY"}"#), Sent::Yes, Some(200)),
         ] {
             let server = Server::start(in_turn(vec![play])).await;
-            let writer = Writer::new(reader().0);
+            let writer = Writer::for_test(reader().0);
             let body = Some(r#"{"status":1}"#.to_owned());
             let change = Request { method: "PATCH", body, ..request(&server.origin, &identity, &object) };
             let error = writer.mutate::<Thing>(change).await.unwrap_err();
@@ -346,7 +346,7 @@ fn a_throttled_mutation_tells_its_window_and_an_empty_success_is_null() {
         let slow = || Play::Reply(429, vec![("x-rate-limit-window", "40".into())], String::new());
         let empty = || Play::Reply(204, Vec::new(), String::new());
         let server = Server::start(in_turn(vec![slow, empty])).await;
-        let writer = Writer::new(reader().0);
+        let writer = Writer::for_test(reader().0);
         let (identity, object) = (lmv1(), object());
         let change = || Request { method: "DELETE", ..request(&server.origin, &identity, &object) };
         let error = writer.mutate::<IgnoredAny>(change()).await.err().unwrap();
@@ -360,7 +360,7 @@ fn a_refused_connection_is_surely_not_sent() {
     run(async {
         let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let origin = format!("http://127.0.0.1:{port}");
-        let writer = Writer::new(reader().0);
+        let writer = Writer::for_test(reader().0);
         let (identity, object) = (lmv1(), object());
         let error = writer.mutate::<IgnoredAny>(request(&origin, &identity, &object)).await.err().unwrap();
         assert_eq!(error.sent, Sent::No);
@@ -464,7 +464,7 @@ fn no_error_quotes_a_body() {
         ] {
             for status in [200, 201, 302, 400, 401, 403, 404, 409, 422, 500, 502] {
                 let server = Server::start(move |_| Play::json(status, body)).await;
-                let writer = Writer::new(reader().0);
+                let writer = Writer::for_test(reader().0);
                 let get =
                     writer.reader().get_sealed::<Thing>(request(&server.origin, &identity, &object)).await;
                 let change = writer.mutate::<Thing>(request(&server.origin, &identity, &object)).await;

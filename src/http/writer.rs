@@ -15,6 +15,12 @@ impl Writer {
         Self { reader }
     }
 
+    /// A writer without a plan.
+    #[cfg(test)]
+    pub(crate) fn for_test(reader: Reader) -> Self {
+        Self { reader }
+    }
+
     pub fn reader(&self) -> &Reader {
         &self.reader
     }

@@ -261,6 +261,30 @@ codes! {
     SEAL_NEWER = "tokenform::seal::newer_format", Error,
         "The plan file was written by a newer tokenform.",
         "Upgrade tokenform, or make the plan again with this version.";
+    USAGE = "tokenform::cli::usage", Error,
+        "A command was asked for something it can't do.",
+        "See `tokenform help COMMAND`.";
+    WRONG_TARGET = "tokenform::apply::wrong_target", Error,
+        "A plan for the sandbox was given to a live apply, or the other way round.",
+        "Apply it in the mode it was made in: with or without `--sandbox`.";
+    NOT_APPROVED = "tokenform::apply::not_approved", Error,
+        "The prompt was not answered with the exact word `yes`.",
+        "Nothing was changed; run it again when you are ready.";
+    UNFINISHED = "tokenform::apply::unfinished", Error,
+        "An earlier apply was interrupted and left steps that may have happened.",
+        "See `tokenform status`; nothing new is applied until it is settled.";
+    SANDBOX = "tokenform::sandbox::failed", Error,
+        "The sandbox could not be started or kept.",
+        "Check the world file and the state folder.";
+    PLAN_NEW_STATE_REFUSED = "tokenform::plan::new_state_refused", Error,
+        "Resets that are due only to unknown ages need a person's eye.",
+        "Review a saved plan, answer the prompt, or pass `--new-state`.";
+    PLAN_CALLER = "tokenform::plan::caller", Error,
+        "The plan would disable or delete a credential that a connection of the spec uses.",
+        "Give the connection another credential first.";
+    PLAN_LIMITS_CHANGED = "tokenform::plan::limits_changed", Info,
+        "The limits of this plan were changed on the command line.",
+        "Review whether so many changes are meant.";
     STALE = "tokenform::apply::stale", Error,
         "The spec or live state moved since the plan was made, or the plan expired.",
         "Make and review a new plan.";

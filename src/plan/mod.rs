@@ -37,6 +37,8 @@ pub struct Inputs<'a> {
     pub target: Target,
     pub spec_path: PathBuf,
     pub spec_digest: Digest,
+    /// Where the ledger is, or would be: named where there is none.
+    pub ledger: PathBuf,
     /// Nobody reviews this plan: what needs a person's eye is left out and waits.
     pub unattended: bool,
 }
@@ -70,6 +72,10 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
     match graph::order(steps) {
         Ok(steps) => plan.steps = steps,
         Err(cycle) => findings.push(ring(&cycle)),
+    }
+    if !plan.evidence.new_state.is_empty() {
+        let message = format!("no ledger at {}", inputs.ledger.display());
+        findings.insert(0, Finding::new(code::PLAN_NEW_STATE, message));
     }
     plan.live = live.into_iter().collect();
     plan.live_digest = live_digest(&plan.live, inputs.key);

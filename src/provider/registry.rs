@@ -1,12 +1,22 @@
 //! The closed list of kinds, and the matches that send an object to its vendor.
 
+use std::collections::BTreeMap;
+
+use futures_util::future;
+
 use super::draft::{Context, Draft};
 use super::state::{Desired, Snapshot};
+use super::steps::{self, Answer, Check, Failure, Look, Patience, Phase, Prepared};
 use super::{ibm, logicmonitor};
+use crate::http::{Reader, Writer};
 use crate::model::address::Address;
 use crate::model::code;
 use crate::model::finding::Finding;
+use crate::model::history::Facts;
 use crate::model::observed::Observed;
+use crate::model::secret::{Digest, DigestKey};
+use crate::model::step::Step;
+use crate::model::verb::Verb;
 
 /// One draft per declared owner: wish and observation are both in address order and are joined.
 pub fn drafts(cx: Context<'_>, desired: &Desired, snapshot: &Snapshot) -> Vec<Draft> {
@@ -74,4 +84,166 @@ pub fn protected(desired: &Desired) -> Vec<Address> {
         protected.extend(want.tokens.iter().filter(|(_, t)| t.protect).map(|(a, _)| a.clone()));
     }
     protected
+}
+
+/// The digest of every object of a snapshot that a plan can be bound to.
+pub fn digests(desired: &Desired, snapshot: &Snapshot, key: &DigestKey) -> BTreeMap<Address, Digest> {
+    let mut digests = BTreeMap::new();
+    for (address, want) in desired.ibm.values().flat_map(|c| &c.instances) {
+        if let Some(live) = snapshot.instances.get(address).and_then(Observed::present) {
+            digests.insert(address.clone(), live.digest(key));
+            let team = |team| (want.team_address(address, team), team.digest(&live.guid, key));
+            digests.extend(live.teams.iter().filter(|t| t.fingerprint.is_some()).map(team));
+        }
+    }
+    for (address, want) in desired.logicmonitor.values().flat_map(|c| &c.users) {
+        if let Some(live) = snapshot.users.get(address).and_then(Observed::present) {
+            digests.insert(address.clone(), live.digest(key));
+            for (token, want) in &want.tokens {
+                let bound = live.bound(want.kind, token.name(), want.id);
+                digests.insert(token.clone(), logicmonitor::state::tokens_digest(&bound, key));
+            }
+        }
+    }
+    digests
+}
+
+/// Reads live state of every connection, all at once.
+pub async fn read(reader: &Reader, desired: &Desired, key: &DigestKey) -> Snapshot {
+    let ibm = desired.ibm.iter().map(|(at, conn)| ibm::read::read_connection(reader, key, at, conn));
+    let portals = desired.logicmonitor.iter().map(|(at, conn)| async move {
+        (at.clone(), logicmonitor::read::read_connection(reader, at, conn).await)
+    });
+    let (ibm, portals) = future::join(future::join_all(ibm), future::join_all(portals)).await;
+    let mut snapshot = Snapshot { instances: ibm.into_iter().flatten().collect(), ..Snapshot::default() };
+    for (connection, read) in portals {
+        snapshot.users.extend(read.users);
+        snapshot.callers.insert(connection, read.caller);
+    }
+    snapshot
+}
+
+/// The vendors whose objects steps are about.
+enum Vendor {
+    Ibm,
+    LogicMonitor,
+}
+
+fn vendor(step: &Step) -> Result<Vendor, Finding> {
+    match step.address.vendor() {
+        ibm::VENDOR => Ok(Vendor::Ibm),
+        logicmonitor::VENDOR => Ok(Vendor::LogicMonitor),
+        other => {
+            let message = format!("`{other}` is no vendor that this tokenform knows");
+            Err(Finding::new(code::PLAN_CHECK, message).at(&step.address))
+        }
+    }
+}
+
+/// Reads a step's objects again, right before it.
+pub async fn prepare(reader: &Reader, cx: &steps::Context<'_>, step: &Step) -> Result<Prepared, Finding> {
+    match vendor(step)? {
+        Vendor::Ibm => ibm::steps::prepare(reader, cx, step).await,
+        Vendor::LogicMonitor => logicmonitor::steps::prepare(reader, cx, step).await,
+    }
+}
+
+/// Sends a step's mutation, once.
+pub async fn mutate(
+    writer: &Writer,
+    cx: &steps::Context<'_>,
+    step: &Step,
+    prepared: &Prepared,
+    facts: &Facts,
+) -> Result<Option<Answer>, Failure> {
+    match vendor(step).map_err(Failure::Refused)? {
+        Vendor::Ibm => ibm::steps::mutate(writer, cx, step, prepared, facts).await,
+        Vendor::LogicMonitor => logicmonitor::steps::mutate(writer, cx, step, prepared, facts).await,
+    }
+}
+
+/// Looks once whether a mutation happened.
+pub async fn look(
+    reader: &Reader,
+    cx: &steps::Context<'_>,
+    step: &Step,
+    prepared: &Prepared,
+    facts: &Facts,
+) -> Look {
+    match vendor(step) {
+        Ok(Vendor::Ibm) => ibm::steps::look(reader, cx, step, prepared, facts).await,
+        Ok(Vendor::LogicMonitor) => logicmonitor::steps::look(reader, cx, step, prepared, facts).await,
+        Err(finding) => Look::CannotTell(finding),
+    }
+}
+
+/// Asks once whether a new value may be delivered.
+pub async fn ready(reader: &Reader, cx: &steps::Context<'_>, step: &Step, answer: &Answer) -> Check {
+    match vendor(step) {
+        Ok(Vendor::Ibm) => ibm::steps::ready(reader, cx, step, answer).await,
+        Ok(Vendor::LogicMonitor) => logicmonitor::steps::ready(reader, cx, step, answer).await,
+        Err(finding) => Check::Never(finding),
+    }
+}
+
+/// Asks once whether a step is proved.
+pub async fn confirm(
+    reader: &Reader,
+    cx: &steps::Context<'_>,
+    step: &Step,
+    prepared: &Prepared,
+    answer: &Answer,
+) -> Check {
+    match vendor(step) {
+        Ok(Vendor::Ibm) => ibm::steps::confirm(reader, cx, step, prepared, answer).await,
+        Ok(Vendor::LogicMonitor) => logicmonitor::steps::confirm(reader, cx, step, prepared, answer).await,
+        Err(finding) => Check::Never(finding),
+    }
+}
+
+/// Takes an issued token back. Only issues can be taken back.
+pub async fn revoke(writer: &Writer, cx: &steps::Context<'_>, step: &Step, id: u64) -> Result<(), Failure> {
+    match vendor(step).map_err(Failure::Refused)? {
+        Vendor::LogicMonitor => logicmonitor::steps::revoke(writer, cx, step, id).await,
+        Vendor::Ibm => {
+            let finding = Finding::new(code::PLAN_CHECK, "a team's token can't be deleted").at(&step.address);
+            Err(Failure::Refused(finding))
+        }
+    }
+}
+
+/// Puts back what an unproved lock has changed, where that is safer than leaving it. Says whether it did.
+pub async fn restore(
+    writer: &Writer,
+    cx: &steps::Context<'_>,
+    step: &Step,
+    prepared: &Prepared,
+) -> Result<bool, Failure> {
+    match vendor(step).map_err(Failure::Refused)? {
+        Vendor::Ibm if step.verb == Verb::Lock => ibm::steps::restore(writer, cx, step, prepared).await,
+        Vendor::Ibm | Vendor::LogicMonitor => Ok(false),
+    }
+}
+
+/// How long a phase is asked.
+pub fn patience(cx: &steps::Context<'_>, step: &Step, phase: Phase) -> Patience {
+    match vendor(step) {
+        Ok(Vendor::Ibm) => ibm::steps::patience(cx, step, phase),
+        Ok(Vendor::LogicMonitor) => logicmonitor::steps::patience(step, phase),
+        Err(_) => Patience::once(),
+    }
+}
+
+/// What a person must do for a step, where a person does it.
+pub fn guide(cx: &steps::Context<'_>, step: &Step) -> Option<Vec<String>> {
+    match vendor(step) {
+        Ok(Vendor::Ibm) => ibm::steps::guide(cx, step),
+        Ok(Vendor::LogicMonitor) | Err(_) => None,
+    }
+}
+
+/// Whether a person does a step.
+pub fn is_guided(desired: &Desired, step: &Step) -> bool {
+    let connection = desired.ibm.get(&step.address.of_connection());
+    step.verb == Verb::Reset && connection.is_some_and(|c| c.token_reset.is_guided())
 }

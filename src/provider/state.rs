@@ -22,6 +22,15 @@ pub struct Desired {
     pub limits: Limits,
 }
 
+impl Desired {
+    /// The origins that the spec itself names, and the vendors' own where it names none.
+    pub fn origins(&self) -> Vec<String> {
+        let ibm = self.ibm.values().flat_map(ibm::state::Connection::origins);
+        let logicmonitor = self.logicmonitor.values().map(logicmonitor::state::Connection::origin);
+        ibm.chain(logicmonitor).collect()
+    }
+}
+
 /// How old a secret may be and how it is replaced (PRODUCT section 1, "Rotated is a state").
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rotate {

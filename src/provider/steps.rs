@@ -107,3 +107,40 @@ pub struct Patience {
     /// The whole time that may be waited.
     pub limit: Duration,
 }
+
+impl Patience {
+    /// The pauses before each ask, until the limit is used up.
+    pub fn waits(&self) -> impl Iterator<Item = Duration> + '_ {
+        let last = self.pauses.last().copied();
+        let repeated = std::iter::repeat_with(move || last).map_while(|pause| pause.filter(|p| !p.is_zero()));
+        let mut used = Duration::ZERO;
+        self.pauses.iter().copied().chain(repeated).take_while(move |pause| {
+            used += *pause;
+            used <= self.limit
+        })
+    }
+
+    /// Asked once, at once.
+    pub fn once() -> Self {
+        Self { pauses: vec![Duration::ZERO], limit: Duration::ZERO }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(pauses: &[u64], limit: u64) -> Vec<u64> {
+        let pauses = pauses.iter().copied().map(Duration::from_secs).collect();
+        let patience = Patience { pauses, limit: Duration::from_secs(limit) };
+        patience.waits().map(|wait| wait.as_secs()).collect()
+    }
+
+    #[test]
+    fn pauses_repeat_the_last_one_until_the_limit_and_end() {
+        assert_eq!(seconds(&[0, 2], 7), [0, 2, 2, 2]);
+        assert_eq!(seconds(&[2, 5, 15], 22), [2, 5, 15]);
+        assert_eq!(seconds(&[0], 0), [0]);
+        assert_eq!(Patience::once().waits().count(), 1);
+    }
+}

@@ -81,6 +81,21 @@ pub enum Issued {
     },
 }
 
+impl Issued {
+    /// Each value with what it is: `api_key`, `access_id`.
+    pub fn values(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::Ibm { api_key, cr_token } => {
+                let profile = cr_token.iter().map(|token| ("cr_token", token.as_str()));
+                std::iter::once(("api_key", api_key.as_str())).chain(profile).collect()
+            }
+            Self::LogicMonitor { access_id, access_key, bearer } => {
+                vec![("access_id", access_id), ("access_key", access_key), ("bearer", bearer)]
+            }
+        }
+    }
+}
+
 /// Starts a sandbox on a thread of its own. Its clock is the given one if that is simulated, so
 /// that the tool and its sandbox share it; otherwise the world's.
 pub fn start(mut world: World, env: Env, options: Options) -> Result<Running, SandboxError> {

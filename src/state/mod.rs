@@ -68,6 +68,12 @@ impl StateDir {
         key::load(&self.path, env)
     }
 
+    /// The key of a state that may not exist, without making one.
+    pub fn existing_key(path: &Path, env: &Env) -> Result<Option<DigestKey>, StateError> {
+        let known = env.vars.get("TOKENFORM_KEY").is_some() || path.join("key").exists();
+        known.then(|| key::load(path, env)).transpose()
+    }
+
     /// Locks the state until the guard is dropped, or the process ends. Does not wait.
     /// `who` ([`who`]) is shown to others meanwhile, and is the ledger's `by`.
     pub fn lock(&self, who: &str) -> Result<LockGuard, StateError> {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::TEAM;
 use super::state::{
     AuthMode, Connection, HeaderProof, Instance, LiveInstance, LiveTeam, OtherTeams, Probe, Service, Team,
     TokenReset,
@@ -416,13 +415,8 @@ impl<'a> Scene<'a> {
         self.want.teams.iter().find(hit).map(|(_, want)| want)
     }
 
-    /// A declared team keeps its declared name; another one has its live name.
     fn team_address(self, team: &LiveTeam) -> Address {
-        let pinned = self.want.teams.iter().find(|(_, want)| want.id == Some(team.id));
-        match pinned {
-            Some((address, _)) => address.clone(),
-            None => self.address.item(TEAM, &team.name),
-        }
+        self.want.team_address(self.address, team)
     }
 
     fn identity(self, want: Option<&'a Team>) -> &'a str {

@@ -39,7 +39,7 @@ impl<'a> Site<'a> {
             step,
             key: cx.key,
             guid: param(step, "guid")?,
-            origin: param(step, "origin")?,
+            origin: conn.endpoint(declared.service).map_or_else(|| param(step, "origin"), Ok)?,
             identity: param(step, "identity")?,
         })
     }

@@ -26,6 +26,29 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Where IAM tokens are granted (contract ibm 1.1).
+    pub fn iam(&self) -> String {
+        self.endpoints.iam.clone().unwrap_or_else(|| "https://iam.cloud.ibm.com".into())
+    }
+
+    /// Every origin that the connection talks to.
+    pub fn origins(&self) -> Vec<String> {
+        let service = |instance: &Instance| {
+            let region = instance.region.as_deref().unwrap_or("region");
+            self.endpoint(instance.service).map_or_else(|| instance.service.origin(region), str::to_owned)
+        };
+        let services = self.instances.values().map(service);
+        [self.iam(), self.resource_controller()].into_iter().chain(services).collect()
+    }
+
+    /// The origin that replaces a service's own, if one is declared.
+    pub fn endpoint(&self, service: Service) -> Option<&str> {
+        match service {
+            Service::Monitoring => self.endpoints.monitoring.as_deref(),
+            Service::WorkloadProtection => self.endpoints.workload_protection.as_deref(),
+        }
+    }
+
     /// The origin of the resource controller (contract ibm 2.1).
     pub fn resource_controller(&self) -> String {
         let own = self.endpoints.resource_controller.clone();
@@ -196,6 +219,14 @@ pub struct Team {
     pub rotate: Option<Rotate>,
     pub deliver: Vec<Delivery>,
     pub protect: bool,
+}
+
+impl Instance {
+    /// The address of a visible team: a pinned one keeps its declared name, others have their live name.
+    pub fn team_address(&self, instance: &Address, team: &LiveTeam) -> Address {
+        let pinned = self.teams.iter().find(|(_, want)| want.id == Some(team.id));
+        pinned.map_or_else(|| instance.item(super::TEAM, &team.name), |(address, _)| address.clone())
+    }
 }
 
 /// An instance as read, with its visible teams of the service's product.

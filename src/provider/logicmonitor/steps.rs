@@ -47,10 +47,11 @@ async fn read_again(reader: &Reader, cx: &Context<'_>, step: &Step) -> Result<Pr
             facts.enabled = token.map(LiveToken::enabled);
         }
     }
-    let named = user.named(task.kind, task.name);
+    let pin = step.params.get("pin").and_then(|pin| pin.parse().ok());
+    let bound = user.bound(task.kind, task.name, pin);
     let live = vec![
         Expect { address: step.address.lane(), digest: user.digest(cx.key) },
-        Expect { address: step.address.clone(), digest: tokens_digest(&named, cx.key) },
+        Expect { address: step.address.clone(), digest: tokens_digest(&bound, cx.key) },
     ];
     Ok(Prepared { live, facts, hold: Hold::Nothing })
 }

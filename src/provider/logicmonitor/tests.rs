@@ -202,7 +202,7 @@ impl Stage {
         let mut desired = Desired::default();
         desired.logicmonitor.insert(acme(), connection(&server.origin, Credential::Lmv1(lmv1)));
         let key = DigestKey::new(Secret::new(vec![7; 32]));
-        let writer = Writer::new(Reader::new(env.clone()));
+        let writer = Writer::for_test(Reader::new(env.clone()));
         Self { portal, server, env, writer, desired, key, done: BTreeMap::new() }
     }
 

@@ -181,7 +181,7 @@ pub async fn mutated(
     step: &Step,
     prepared: &Prepared,
 ) -> Result<Option<Answer>, Box<Failure>> {
-    let writer = Writer::new(bench.reader.clone());
+    let writer = Writer::for_test(bench.reader.clone());
     mutate(&writer, &bench.cx(), step, prepared, &prepared.facts).await.map_err(Box::new)
 }
 

@@ -151,7 +151,7 @@ async fn only_workload_protection_is_restored() {
     let prepared = prepared(&bench, &lock).await;
     assert!(mutated(&bench, &lock, &prepared).await.is_ok());
     assert_ne!(bench.fake.world().parameters, before);
-    let writer = Writer::new(bench.reader.clone());
+    let writer = Writer::for_test(bench.reader.clone());
     assert!(restore(&writer, &bench.cx(), &lock, &prepared).await.is_ok_and(|done| done));
     assert_eq!(bench.fake.world().parameters, before);
     bench.instance().service = Service::Monitoring;
