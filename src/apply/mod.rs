@@ -1,1 +1,214 @@
-//! (under construction)
+//! Runs an admitted plan, step by step, and says what became of each.
+//!
+//! Every mutation is journaled before it leaves and after it is answered, so that an apply that is
+//! killed at any instant leaves a record of what may have happened.
+
+mod step;
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::destination::{self, DestinationError, Probed};
+use crate::env::Env;
+use crate::http::{Reader, Writer};
+use crate::model::address::Address;
+use crate::model::event::Event;
+use crate::model::finding::Finding;
+use crate::model::history::Facts;
+use crate::model::outcome::{Line, Outcome};
+use crate::model::secret::DigestKey;
+use crate::model::step::{Step, StepId};
+use crate::plan::check::Admitted;
+use crate::provider::state::Desired;
+use crate::state::journal::Journal;
+use crate::state::{StateDir, StateError};
+
+/// What an apply stands on. The state lock is held by the caller.
+pub struct Ground<'a> {
+    pub desired: &'a Desired,
+    pub key: &'a DigestKey,
+    pub env: &'a Env,
+    pub state: &'a StateDir,
+    pub reader: Reader,
+    pub events: &'a dyn Fn(Event),
+    /// Set by an interrupt: the step that runs is finished, no other is begun.
+    pub stop: &'a Cell<bool>,
+}
+
+/// Why an apply ended before its first mutation.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    #[error("a destination can't take its value, so nothing was changed")]
+    Destination(#[from] DestinationError),
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// How a step ended.
+enum End {
+    Done {
+        facts: Box<Facts>,
+        detail: String,
+    },
+    /// Nothing happened, or what happened is known and recorded.
+    Failed(Finding),
+    /// The object moved since the plan; nothing was sent.
+    Stale(Finding),
+    InDoubt(Finding),
+}
+
+/// What an apply came to.
+pub struct Applied {
+    pub outcome: Outcome,
+    /// The first step found its object moved, so nothing at all was changed.
+    pub stale: bool,
+    pub interrupted: bool,
+    /// Findings of steps that did not succeed, for the report.
+    pub findings: Vec<Finding>,
+}
+
+/// The one place that makes a [`Writer`]: the power to change comes from an admitted plan.
+#[expect(clippy::disallowed_methods, reason = "the one place that makes a Writer")]
+fn power(_plan: &Admitted, reader: &Reader) -> Writer {
+    Writer::new(reader.clone())
+}
+
+/// Applies a plan. `sealed` is the plan file's bytes: the journal's first record.
+pub async fn apply(admitted: &Admitted, sealed: &[u8], ground: &Ground<'_>) -> Result<Applied, ApplyError> {
+    probe_destinations(admitted, ground).await?;
+    let now = ground.env.clock.now();
+    let journal = Journal::create(ground.state, &apply_id(ground.env), now, sealed)?;
+    let mut run = Run::new(admitted, ground, &journal);
+    run.all().await?;
+    let applied = run.end();
+    journal.close(ground.env.clock.now()).await?;
+    Ok(applied)
+}
+
+/// `20261122T101500Z-1f3a9c20`: sorts by time, never collides.
+fn apply_id(env: &Env) -> String {
+    let at = env.clock.now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    format!("{at}-{}", &env.dice.nonce()[..8])
+}
+
+/// Proves, before the first mutation, that every destination of the plan can take a value.
+async fn probe_destinations(admitted: &Admitted, ground: &Ground<'_>) -> Result<(), ApplyError> {
+    let deliveries = admitted.plan().steps.iter().flat_map(|step| &step.destinations);
+    let names: BTreeSet<&str> = deliveries.map(|d| d.to.as_str()).collect();
+    for name in names {
+        let destination = step::destination(ground, name)?;
+        if let Probed::NotProbed(why) = destination::probe(name, destination, ground.env).await? {
+            (ground.events)(Event::Note(format!("destination {name}: not probed ({why})")));
+        }
+    }
+    Ok(())
+}
+
+/// The steps of one plan on their way.
+struct Run<'a> {
+    steps: &'a [Step],
+    ground: &'a Ground<'a>,
+    journal: &'a Journal,
+    writer: Writer,
+    /// Facts of done steps.
+    done: BTreeMap<StepId, Facts>,
+    /// Objects that this run has changed: their planned digests no longer hold.
+    changed: BTreeSet<Address>,
+    /// Why each step of the plan needs no approval of its own: its change's reason.
+    reasons: BTreeMap<&'a StepId, &'a str>,
+    outcome: Outcome,
+    findings: Vec<Finding>,
+    stale: bool,
+}
+
+impl<'a> Run<'a> {
+    fn new(admitted: &'a Admitted, ground: &'a Ground<'a>, journal: &'a Journal) -> Self {
+        let plan = admitted.plan();
+        let reasons = plan.changes.iter().flat_map(|c| c.steps.iter().map(|id| (id, c.reason.as_str())));
+        Self {
+            steps: &plan.steps,
+            ground,
+            journal,
+            writer: power(admitted, &ground.reader),
+            done: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            reasons: reasons.collect(),
+            outcome: Outcome::default(),
+            findings: Vec::new(),
+            stale: false,
+        }
+    }
+
+    async fn all(&mut self) -> Result<(), StateError> {
+        for (step, number) in self.steps.iter().zip(1..) {
+            match self.obstacle(step) {
+                Some(why) => self.outcome.not_started.push(line(step, why)),
+                None => self.one(step, number).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Why a step can't begin: an interrupt, or a step it needs that is not done.
+    fn obstacle(&self, step: &Step) -> Option<String> {
+        if self.ground.stop.get() {
+            return Some("interrupted before it began".into());
+        }
+        let missing = step.needs.iter().find(|need| !self.done.contains_key(&need.step))?;
+        Some(format!("needs `{}` ({}), which is not done", missing.step, missing.rule.as_str()))
+    }
+
+    async fn one(&mut self, step: &Step, number: usize) -> Result<(), StateError> {
+        let (total, address, verb) = (self.steps.len(), step.address.clone(), step.verb);
+        self.tell(Event::StepBegan { number, total, address: address.clone(), verb });
+        let end = self.run(step).await?;
+        match end {
+            End::Done { facts, detail } => {
+                self.tell(Event::StepDone { number, total, address, verb, detail: detail.clone() });
+                self.done.insert(step.id.clone(), *facts);
+                self.outcome.done.push(line(step, detail));
+            }
+            End::Failed(finding) | End::Stale(finding) | End::InDoubt(finding) => {
+                self.tell(Event::StepFailed { number, total, address, verb, finding });
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs one step and files its end.
+    async fn run(&mut self, step: &Step) -> Result<End, StateError> {
+        let end = step::run(self, step).await?;
+        let list = match &end {
+            End::Done { .. } => return Ok(end),
+            End::Failed(_) => &mut self.outcome.failed,
+            End::InDoubt(_) => &mut self.outcome.in_doubt,
+            End::Stale(_) => {
+                self.stale |= self.changed.is_empty();
+                &mut self.outcome.failed
+            }
+        };
+        let (End::Failed(finding) | End::InDoubt(finding) | End::Stale(finding)) = &end else {
+            return Ok(end);
+        };
+        list.push(line(step, finding.message.clone()));
+        self.findings.push(finding.clone());
+        Ok(end)
+    }
+
+    fn tell(&self, event: Event) {
+        (self.ground.events)(event);
+    }
+
+    fn end(self) -> Applied {
+        Applied {
+            interrupted: self.ground.stop.get(),
+            stale: self.stale && self.outcome.done.is_empty() && self.outcome.in_doubt.is_empty(),
+            outcome: self.outcome,
+            findings: self.findings,
+        }
+    }
+}
+
+fn line(step: &Step, detail: String) -> Line {
+    Line { step: step.id.clone(), address: step.address.clone(), detail }
+}
