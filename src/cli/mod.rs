@@ -1,1 +1,148 @@
-//! (under construction)
+//! The command line: one file per command, its arguments on top, then the straight line.
+
+mod apply;
+mod check;
+mod exit;
+mod output;
+mod plan;
+mod sandbox;
+mod schema;
+mod session;
+mod show;
+mod status;
+mod validate;
+mod world;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::exit::{Exit, Failure};
+use self::output::Output;
+use crate::env::Env;
+use crate::report::style::ColorChoice;
+
+/// Declared API tokens and authentication modes: planned, reviewed, applied in a proved order.
+///
+/// Write what tokens and auth modes should be in YAML. `plan` reads what they are and shows the
+/// difference as numbered steps; `apply` runs exactly those steps: it resets tokens before it locks
+/// an instance, brings each new secret to its destination, and proves the result.
+///
+/// Try it without any account:
+///   tokenform apply examples/quickstart --sandbox
+#[derive(Parser)]
+#[command(name = "tokenform", version, max_term_width = 100, after_long_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done, or no changes, or only waiting
+    1  error, usage included
+    2  changes pending (only with `plan --detailed-exitcode`)
+    3  refused by a rule, limit, protection or seal
+    4  stale: spec or live state moved since the plan, or it expired
+    5  the state lock is held
+    6  partial: some steps failed or are in doubt
+  130  interrupted";
+
+/// What every command takes.
+#[derive(Args)]
+struct Global {
+    /// The state folder: key, ledger, journal, lock. Default: `.tokenform` beside the spec file, or
+    /// inside the spec folder.
+    #[arg(long, global = true, value_name = "DIR", env = "TOKENFORM_STATE")]
+    state: Option<PathBuf>,
+
+    /// Run against an in-process sandbox instead of the vendors.
+    ///
+    /// WORLD is the file that describes the sandbox's estate; without it, the one `*.world.yaml` in
+    /// the spec folder or beside the spec file. No real credential is resolved, no command is run,
+    /// and every destination is a file under STATE/sandbox/destinations/.
+    #[arg(long, global = true, value_name = "WORLD", require_equals = true, num_args = 0..=1)]
+    sandbox: Option<Option<PathBuf>>,
+
+    /// When to use colour.
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    color: ColorChoice,
+
+    /// Never ask; what needs an answer fails.
+    #[arg(long, global = true, env = "TOKENFORM_NO_INPUT", value_parser = clap::builder::FalseyValueParser::new())]
+    no_input: bool,
+
+    /// Tell more: which requests were sent.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Validate(validate::Validate),
+    Plan(plan::Plan),
+    Apply(apply::Apply),
+    Show(show::Show),
+    Check(check::Check),
+    Status(status::Status),
+    Sandbox(sandbox::Sandbox),
+    Schema(schema::Schema),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let env = Env::system();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let output = Rc::new(Output::new(cli.global.color, &env));
+    let exit = match run(cli, env, &output) {
+        Ok(exit) => exit,
+        Err(failure) => output.fail(&failure),
+    };
+    ExitCode::from(exit.code())
+}
+
+fn run(cli: Cli, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Validate(command) => validate::run(&command, &env, output),
+        Command::Plan(command) => plan::run(&command, global, env, output),
+        Command::Apply(command) => apply::run(&command, global, env, output),
+        Command::Show(command) => show::run(&command, global, &env, output),
+        Command::Check(command) => check::run(&command, global, &env, output),
+        Command::Status(command) => status::run(&command, global, &env, output),
+        Command::Sandbox(command) => sandbox::run(&command, env, output),
+        Command::Schema(command) => schema::run(&command, output),
+    }
+}
+
+/// Clap's own exit code for usage errors is 2, which here means "changes pending".
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nothing can be told if the terminal is gone.
+    let _ = error.print();
+    match error.use_stderr() {
+        true => ExitCode::from(Exit::Error.code()),
+        false => ExitCode::SUCCESS,
+    }
+}
+
+/// Runs a future on this thread.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("the operating system gives a current-thread runtime").block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        super::Cli::command().debug_assert();
+    }
+}

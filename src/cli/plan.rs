@@ -1,0 +1,136 @@
+//! `tokenform plan`: what would change, in which order, and why.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use clap::Args;
+
+use super::exit::{Exit, Failure};
+use super::output::Output;
+use super::session::{Session, raise_limits};
+use super::show::Format;
+use super::{Global, block_on};
+use crate::env::Env;
+use crate::model::code;
+use crate::model::finding::Finding;
+use crate::model::source::Sources;
+use crate::model::vocabulary::Period;
+use crate::plan::check;
+use crate::plan::document::Plan as Document;
+use crate::{report, saved};
+
+/// Show what would change, as numbered steps in a proved order; changes nothing
+///
+/// Reads live state, compares it with the spec, and lets the independent checker judge the result.
+/// With -o the plan is saved under a seal: `apply PLANFILE` runs exactly that plan or refuses.
+#[derive(Args)]
+pub struct Plan {
+    /// The spec: a file or a folder
+    #[arg(default_value = ".")]
+    path: PathBuf,
+
+    /// Save the plan to this file (mode 0600, sealed, without any secret)
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// How to print it
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+
+    /// Exit with 2 if changes are pending
+    #[arg(long)]
+    detailed_exitcode: bool,
+
+    /// How long the saved plan may be applied, at most 30d
+    #[arg(long, value_name = "DURATION", default_value = "24h")]
+    expires: Period,
+
+    /// Allow more changes of one sort than the spec's limits, in this plan: rotate=200
+    #[arg(long, value_name = "NAME=COUNT")]
+    limit: Vec<String>,
+}
+
+const LONGEST: Period = Period::days(30);
+
+pub fn run(command: &Plan, global: &Global, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
+    if command.expires > LONGEST {
+        return Err(Failure::usage(
+            format!("--expires {} is too long", command.expires),
+            "A plan may be kept for at most 30d.",
+        ));
+    }
+    let mut session = Session::open(global, &command.path, env, output)?;
+    raise_limits(&mut session.desired, &command.limit)?;
+    let ended = planned(command, global, &session, output);
+    session.keep_world()?;
+    ended
+}
+
+fn planned(command: &Plan, global: &Global, session: &Session, output: &Rc<Output>) -> Result<Exit, Failure> {
+    let reader = session.reader(output);
+    let snapshot = block_on(session.read(&reader, output));
+    let planned = session.plan(&snapshot, command.expires, false);
+    if global.verbose > 0 {
+        output.say(&requests(&reader));
+    }
+    let bytes = saved::seal(&planned.plan, &session.key);
+    match command.format {
+        Format::Json => output.data(&report::json::plan(&bytes)),
+        Format::Text => output.data(report::text::plan(&planned.plan, "", &output.style).as_bytes()),
+    }
+    let plan = usable(planned)?;
+    if let Some(path) = &command.out {
+        saved::write(path, &bytes).map_err(|error| super::show::unreadable(path, &error))?;
+        output.say(&format!(
+            "Saved the plan. To run exactly it: tokenform apply{} {}",
+            mode(global),
+            path.display()
+        ));
+    }
+    let pending = command.detailed_exitcode && !plan.changes.is_empty();
+    Ok(if pending { Exit::Changes } else { Exit::Done })
+}
+
+/// A plan without errors that the checker admits.
+pub fn usable(planned: crate::plan::Planned) -> Result<Document, Failure> {
+    let errors: Vec<_> = planned.findings.iter().filter(|f| f.is_error()).cloned().collect();
+    if !errors.is_empty() {
+        return Err(Failure::of(errors, Sources::default()));
+    }
+    admitted(planned.plan).map(|plan| plan.plan().clone())
+}
+
+/// What the checker admits; else each invariant that does not hold is a finding.
+pub fn admitted(plan: Document) -> Result<check::Admitted, Failure> {
+    check::admit(plan).map_err(|refused| {
+        let broken = refused.invariants.iter().filter(|invariant| !invariant.holds);
+        let findings =
+            broken.map(|i| Finding::new(refusal(&i.id, &i.proof), format!("{}: {}", i.id, i.proof)));
+        Failure { exit: Exit::Refused, findings: findings.collect(), sources: Sources::default() }
+    })
+}
+
+/// The code that a broken invariant is told with.
+fn refusal(id: &str, proof: &str) -> code::Code {
+    match id {
+        "I7" if proof.contains("protected") => code::PLAN_PROTECTED,
+        "I7" => code::PLAN_LIMIT,
+        "I3" => code::PLAN_CALLER,
+        _ => code::PLAN_CHECK,
+    }
+}
+
+fn mode(global: &Global) -> &'static str {
+    match global.sandbox {
+        None => "",
+        Some(_) => " --sandbox",
+    }
+}
+
+/// How many requests were sent, by kind.
+fn requests(reader: &crate::http::Reader) -> String {
+    let counts = reader.stats();
+    let total = counts.total();
+    let kinds: Vec<_> = counts.0.iter().map(|(kind, count)| format!("  {count:>6}  {kind}")).collect();
+    format!("{total} requests:\n{}", kinds.join("\n"))
+}

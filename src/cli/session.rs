@@ -1,0 +1,213 @@
+//! What commands that talk to vendors stand on: spec, state, key, and the target they talk to.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::SignedDuration;
+
+use super::Global;
+use super::exit::{Exit, Failure};
+use super::output::Output;
+use super::world::SandboxTarget;
+use crate::env::{Clock, Env};
+use crate::http::{Reader, Why, on_this_machine};
+use crate::model::code;
+use crate::model::event::Event;
+use crate::model::finding::Finding;
+use crate::model::history::History;
+use crate::model::secret::{Digest, DigestKey};
+use crate::model::vocabulary::{Period, Target};
+use crate::plan::{self, Inputs, Planned};
+use crate::provider::registry;
+use crate::provider::state::{Desired, Snapshot};
+use crate::state::StateDir;
+use crate::{saved, spec};
+
+/// A spec and the target it is for.
+pub struct Session {
+    pub env: Env,
+    pub desired: Desired,
+    pub spec_path: PathBuf,
+    pub spec_digest: Digest,
+    pub state: StateDir,
+    pub key: DigestKey,
+    pub history: History,
+    /// Where the ledger is or would be, for people.
+    ledger: PathBuf,
+    pub sandbox: Option<SandboxTarget>,
+}
+
+impl Session {
+    /// Loads the spec and opens the state. Sends nothing, except that the sandbox is started.
+    pub fn open(global: &Global, path: &Path, env: Env, output: &Output) -> Result<Self, Failure> {
+        let loaded = spec::load(path, env.clock.now())?;
+        output.findings(&loaded.findings, &loaded.sources);
+        let state = StateDir::open(&state_folder(global, path))?;
+        let key = state.key(&env)?;
+        let spec_digest = saved::spec_digest(&loaded.desired, &key);
+        let (env, desired, sandbox) = match &global.sandbox {
+            None => (rehearsal(env, &loaded.desired)?, loaded.desired, None),
+            Some(world) => {
+                let target = SandboxTarget::start(
+                    world.as_deref(),
+                    path,
+                    state.path(),
+                    &loaded.desired,
+                    &env,
+                    output,
+                )?;
+                (target.env(&env), target.redirect(loaded.desired), Some(target))
+            }
+        };
+        let (history, findings) = state.history()?;
+        output.findings(&findings, &crate::model::source::Sources::default());
+        let ledger = state.ledger_path();
+        let spec_path = path.to_path_buf();
+        Ok(Self { env, desired, spec_path, spec_digest, state, key, history, ledger, sandbox })
+    }
+
+    pub fn target(&self) -> Target {
+        match self.sandbox {
+            None => Target::Live,
+            Some(_) => Target::Sandbox,
+        }
+    }
+
+    /// The power to look, whose waits are shown.
+    pub fn reader(&self, output: &std::rc::Rc<Output>) -> Reader {
+        let reader = Reader::new(self.env.clone());
+        let output = std::rc::Rc::clone(output);
+        reader.on_wait(Box::new(move |wait| {
+            let why = format!("{}: {} ({})", wait.object, wait.purpose, why(wait.why));
+            output.event(&Event::Waiting { why, seconds: wait.time.as_secs() });
+        }));
+        reader
+    }
+
+    /// Reads live state, everything at once.
+    pub async fn read(&self, reader: &Reader, output: &Output) -> Snapshot {
+        for connection in self.desired.ibm.keys().chain(self.desired.logicmonitor.keys()) {
+            output.event(&Event::Reading { what: connection.to_string() });
+        }
+        registry::read(reader, &self.desired, &self.key).await
+    }
+
+    /// Plans from what was read.
+    pub fn plan(&self, snapshot: &Snapshot, expires: Period, unattended: bool) -> Planned {
+        plan::plan(&Inputs {
+            desired: &self.desired,
+            snapshot,
+            history: &self.history,
+            key: &self.key,
+            now: self.env.clock.now(),
+            expires,
+            target: self.target(),
+            spec_path: self.spec_path.clone(),
+            spec_digest: self.spec_digest.clone(),
+            ledger: self.ledger.clone(),
+            unattended,
+        })
+    }
+
+    /// Keeps the sandbox's world for the next run.
+    pub fn keep_world(&self) -> Result<(), Failure> {
+        self.sandbox.as_ref().map_or(Ok(()), SandboxTarget::keep)
+    }
+
+    /// Reads the ledger again, after an apply has written to it.
+    pub fn refresh(&mut self) -> Result<(), Failure> {
+        self.history = self.state.history()?.0;
+        Ok(())
+    }
+}
+
+fn why(why: Why) -> &'static str {
+    match why {
+        Why::Throttled => "the vendor's rate limit",
+        Why::Outage => "no usable answer yet",
+        Why::Pacing => "keeping below the rate limit",
+    }
+}
+
+/// The state folder's own place: given, or `.tokenform` beside the spec.
+fn base_folder(global: &Global, path: &Path) -> PathBuf {
+    global.state.clone().unwrap_or_else(|| default_state(path))
+}
+
+/// The state folder in use: a sandbox has its own inside.
+pub fn state_folder(global: &Global, path: &Path) -> PathBuf {
+    let base = base_folder(global, path);
+    match global.sandbox {
+        None => base,
+        Some(_) => base.join("sandbox"),
+    }
+}
+
+/// `.tokenform` beside the spec file, or inside the spec folder.
+pub fn default_state(path: &Path) -> PathBuf {
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+    folder.join(".tokenform")
+}
+
+/// `TOKENFORM_CLOCK_OFFSET` moves the clock for rehearsals, where every endpoint is loopback.
+fn rehearsal(env: Env, desired: &Desired) -> Result<Env, Failure> {
+    let Some(offset) = clock_offset(&env)? else { return Ok(env) };
+    if !all_loopback(desired) {
+        let message = "TOKENFORM_CLOCK_OFFSET is set, but an endpoint of the spec is not on this machine";
+        return Err(Failure::usage(
+            message,
+            "Unset it: the clock can be moved only where every endpoint is loopback.",
+        ));
+    }
+    let seconds = i64::try_from(offset.as_secs()).unwrap_or(i64::MAX);
+    Ok(Env { clock: Clock::System { offset: SignedDuration::from_secs(seconds) }, ..env })
+}
+
+/// The offset that rehearsals ask for.
+pub fn clock_offset(env: &Env) -> Result<Option<Period>, Failure> {
+    let Some(text) = env.vars.get("TOKENFORM_CLOCK_OFFSET").filter(|t| !t.is_empty()) else {
+        return Ok(None);
+    };
+    match text.parse() {
+        Ok(period) => Ok(Some(period)),
+        Err(error) => {
+            Err(Failure::usage(format!("TOKENFORM_CLOCK_OFFSET: {error}"), "Write for example 25h."))
+        }
+    }
+}
+
+fn all_loopback(desired: &Desired) -> bool {
+    desired.origins().iter().all(|origin| on_this_machine(origin))
+}
+
+/// Reads a file whole.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| {
+        let message = format!("{}: {error}", path.display());
+        Failure::new(
+            Exit::Error,
+            Finding::new(code::USAGE, message).help("Check the path and its permissions."),
+        )
+    })
+}
+
+/// Limits from `--limit NAME=COUNT`, laid over those of the spec.
+pub fn raise_limits(desired: &mut Desired, given: &[String]) -> Result<(), Failure> {
+    let mut limits: BTreeMap<&str, &mut u32> = BTreeMap::from([
+        ("rotate", &mut desired.limits.rotate),
+        ("enable", &mut desired.limits.enable),
+        ("disable", &mut desired.limits.disable),
+        ("delete", &mut desired.limits.delete),
+        ("lock", &mut desired.limits.lock),
+    ]);
+    for text in given {
+        let parsed = text.split_once('=').and_then(|(name, count)| Some((name, count.parse().ok()?)));
+        let slot = parsed.and_then(|(name, count)| limits.get_mut(name).map(|slot| (slot, count)));
+        let Some((slot, count)) = slot else {
+            let help = "Write NAME=COUNT, with a name of: rotate, enable, disable, delete, lock.";
+            return Err(Failure::usage(format!("`--limit {text}` is not a limit"), help));
+        };
+        **slot = count;
+    }
+    Ok(())
+}
