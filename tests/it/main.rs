@@ -1,0 +1,8 @@
+//! Whole-program tests: what a user sees. Lower levels are tested beside the code.
+
+mod examples;
+mod layers;
+mod main_job;
+mod readme;
+mod refusals;
+mod support;

@@ -1,0 +1,142 @@
+//! Saved plans that must not run: each refusal has its exit code, its reason, and sends nothing.
+
+use crate::support::{Place, Ran};
+
+const STATE: &str = "examples/quickstart/.tokenform";
+
+fn planned() -> Place {
+    let place = Place::example("quickstart");
+    place.run(&["plan", "examples/quickstart", "--sandbox", "-o", "a.plan"]).exits(0);
+    place
+}
+
+fn apply(place: &Place) -> Ran {
+    place.run(&["apply", "a.plan", "--sandbox"])
+}
+
+/// Nothing that changes anything was ever sent.
+#[track_caller]
+fn nothing_changed(place: &Place) {
+    let tape = place.tape(&format!("{STATE}/sandbox/tape.jsonl"));
+    assert!(!tape.is_empty());
+    for entry in tape {
+        assert_eq!(entry["effect"], "", "{entry}");
+    }
+}
+
+#[test]
+fn a_saved_plan_runs_once() {
+    let place = planned();
+    apply(&place).exits(0).says("Apply complete");
+    apply(&place).exits(4).says("moved since the plan was made");
+}
+
+#[test]
+fn an_edited_plan_is_refused() {
+    let place = planned();
+    let text = place.read("a.plan");
+    let edits: [(&str, &str); 4] = [
+        ("\"team_id\": \"10003\"", "\"team_id\": \"10004\""),
+        ("reset-before-lock", "lock-last"),
+        ("IAM_ONLY", "ANY"),
+        ("{", "{ "),
+    ];
+    for (from, to) in edits {
+        let edited = text.replacen(from, to, 1);
+        assert_ne!(edited, text, "{from} is not in the plan");
+        place.write("a.plan", &edited);
+        apply(&place).exits(3).says("tokenform::seal::edited");
+    }
+    nothing_changed(&place);
+}
+
+#[test]
+fn a_plan_without_a_seal_or_with_another_key_is_refused() {
+    let place = planned();
+    std::fs::remove_file(place.path(&format!("{STATE}/sandbox/key"))).unwrap();
+    apply(&place).exits(3).says("tokenform::seal::other_key").says("TOKENFORM_KEY");
+    nothing_changed(&place);
+}
+
+#[test]
+fn a_truncated_plan_and_a_newer_one_are_errors() {
+    let place = planned();
+    let text = place.read("a.plan");
+    for cut in [1, 2, 100, text.len() / 2, text.len() - 20] {
+        place.write("a.plan", &text[..cut]);
+        apply(&place).exits(1).says("tokenform::seal::malformed");
+        place.run(&["show", "a.plan"]).exits(1);
+    }
+    place.write("a.plan", &text.replacen("\"format_version\": \"1.0\"", "\"format_version\": \"2.0\"", 1));
+    apply(&place).exits(1).says("tokenform::seal::newer_format");
+    nothing_changed(&place);
+}
+
+#[test]
+fn a_changed_spec_is_stale_and_a_changed_layout_is_not() {
+    let place = planned();
+    let spec = "examples/quickstart/tokens.yaml";
+    let text = place.read(spec);
+    place.write(spec, &text.replace("max_age: 180d", "max_age: 170d"));
+    apply(&place).exits(4).says("the spec").says("changed");
+    nothing_changed(&place);
+    place.write(spec, &format!("# a comment more\n{text}\n"));
+    apply(&place).exits(0);
+}
+
+#[test]
+fn a_changed_world_is_stale_and_named() {
+    let place = planned();
+    let world = format!("{STATE}/sandbox/world.yaml");
+    let text = place.read(&world);
+    let changed = text.replacen("note: ci-legacy", "note: ci-legacy ", 1);
+    let changed = if changed == text { text.replacen("\"ci-legacy\"", "\"ci-legacy \"", 1) } else { changed };
+    assert_ne!(changed, text);
+    place.write(&world, &changed.replacen("note: ci-legacy ", "note: \"ci-legacy;\"", 1));
+    apply(&place).exits(4).says("api_token[\"ci-legacy\"]");
+    nothing_changed(&place);
+}
+
+#[test]
+fn an_expired_plan_is_stale() {
+    let place = planned();
+    let mut command = place.command(&["apply", "a.plan", "--sandbox"]);
+    let ran: Ran = command.env("TOKENFORM_CLOCK_OFFSET", "25h").output().unwrap().into();
+    ran.exits(4).says("expired");
+    nothing_changed(&place);
+}
+
+#[test]
+fn a_sandbox_plan_does_not_run_live() {
+    let place = planned();
+    let mut command = place.command(&["apply", "a.plan", "--state", &format!("{STATE}/sandbox")]);
+    let ran: Ran = command.output().unwrap().into();
+    ran.exits(3).says("the sandbox");
+    nothing_changed(&place);
+}
+
+#[test]
+fn a_limit_refuses_and_can_be_raised_for_one_plan() {
+    let place = Place::example("quickstart");
+    let spec = "examples/quickstart/tokens.yaml";
+    place.write(spec, &format!("{}\nlimits: {{ rotate: 1 }}\n", place.read(spec)));
+    place
+        .run(&["apply", "examples/quickstart", "--sandbox", "--auto-approve", "--new-state"])
+        .exits(3)
+        .says("tokenform::plan::limit");
+    nothing_changed(&place);
+    place
+        .run(&["plan", "examples/quickstart", "--sandbox", "-o", "a.plan", "--limit", "rotate=200"])
+        .exits(0);
+    apply(&place).exits(0);
+}
+
+#[test]
+fn the_state_lock_is_held_by_one() {
+    let place = planned();
+    let path = place.path(&format!("{STATE}/sandbox/lock"));
+    let file = std::fs::File::options().create(true).truncate(false).write(true).open(path).unwrap();
+    file.lock().unwrap();
+    apply(&place).exits(5);
+    nothing_changed(&place);
+}
