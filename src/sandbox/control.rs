@@ -81,7 +81,7 @@ fn watch(state: &mut State, call: &Call) -> Reply {
         Ok(asked) => asked,
         Err(error) => return refusal(400, &error.to_string()),
     };
-    let now = state.clock.now();
+    let now = state.now();
     match state.desk.watch(&state.world, &instance, team, now) {
         Ok(()) => Reply::json(200, &json!({ "watching": true })),
         Err(why) => refusal(404, &format!("nobody can be asked: {why:?}")),
@@ -89,7 +89,7 @@ fn watch(state: &mut State, call: &Call) -> Reply {
 }
 
 fn meddled(state: &mut State, call: &Call) -> Reply {
-    let now = state.clock.now();
+    let now = state.now();
     let done = serde_json::from_slice::<Meddling>(&call.body).map_err(|error| error.to_string());
     match done.and_then(|what| meddle(&mut state.world, &what, now).map_err(|error| error.to_string())) {
         Ok(()) => Reply::json(200, &json!({})),

@@ -70,14 +70,18 @@ pub enum Action {
     /// The true reply in API v1's envelope, HTTP 200.
     V1,
     /// HTTP 200 whose body is an error (LogicMonitor).
+    #[serde(rename = "error_in_200")]
     ErrorIn200,
     /// The plain text that Sysdig answers to an expired token.
+    #[serde(rename = "plain_text_401")]
     PlainText401,
     /// 302 to a login page.
     LoginRedirect,
     /// Resource controller: a broker's permanent error wrapped in a 502.
+    #[serde(rename = "broker_502")]
     Broker502,
     /// Resource controller: a broker's error wrapped in a 400, with `Retry-After: 0`.
+    #[serde(rename = "broker_400")]
     Broker400,
     /// Somebody else changes something just before; the request goes on.
     Meddle(Meddling),
@@ -145,11 +149,11 @@ impl Action {
             Self::Throttle(_) => "throttle",
             Self::Html503 => "html503",
             Self::V1 => "v1",
-            Self::ErrorIn200 => "error_in200",
-            Self::PlainText401 => "plain_text401",
+            Self::ErrorIn200 => "error_in_200",
+            Self::PlainText401 => "plain_text_401",
             Self::LoginRedirect => "login_redirect",
-            Self::Broker502 => "broker502",
-            Self::Broker400 => "broker400",
+            Self::Broker502 => "broker_502",
+            Self::Broker400 => "broker_400",
             Self::Meddle(_) => "meddle",
         }
     }

@@ -106,7 +106,8 @@ pub fn meddle(world: &mut World, what: &Meddling, now: Timestamp) -> Result<(), 
             token_of(world, connection, *token)?.status = *status;
         }
         Meddling::DeleteToken { connection, token } => {
-            token_of(world, connection, *token)?;
+            let access_id = token_of(world, connection, *token)?.access_id.clone();
+            portal_of(world, connection)?.deleted_access_ids.extend(access_id);
             for user in portal_of(world, connection)?.users.values_mut() {
                 user.api_tokens.retain(|row| row.id != Some(*token));
                 user.bearer_tokens.retain(|row| row.id != Some(*token));

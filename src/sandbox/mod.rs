@@ -28,6 +28,7 @@ mod wire;
 pub mod world;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
@@ -59,6 +60,8 @@ pub enum SandboxError {
     World(String),
     #[error("the world has version {found}; this tokenform knows version {known}")]
     Version { found: u32, known: u32 },
+    #[error("the world file {}: {source}", path.display())]
+    File { path: PathBuf, source: std::io::Error },
     #[error("the sandbox listens on loopback only, not on {0}: use 127.0.0.1 or [::1]")]
     NotLoopback(SocketAddr),
     #[error("the sandbox can't listen on {address}: {source}")]
@@ -177,7 +180,7 @@ impl Running {
     /// The world as it is now, for keeping: secrets included.
     pub fn world(&self) -> World {
         let mut state = lock(&self.cell);
-        let now = self.clock.now();
+        let now = state.now();
         state.operators(now);
         let mut world = state.world.clone();
         world.ahead = clock::ahead(&self.clock, world.clock);
@@ -193,7 +196,7 @@ impl Running {
     /// no such operator or team.
     pub fn operator_watch(&self, guid: &str, team_id: u64) -> bool {
         let mut state = lock(&self.cell);
-        let now = self.clock.now();
+        let now = state.now();
         let State { world, desk, .. } = &mut *state;
         desk.watch(world, guid, team_id, now).is_ok()
     }

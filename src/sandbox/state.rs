@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::faults::{Action, Fault, strike};
@@ -42,7 +42,7 @@ impl State {
 
     /// Answers one request: due operators first, then faults, then the vendor.
     pub fn answer(&mut self, call: &Call) -> Answer {
-        let now = self.clock.now();
+        let now = self.now();
         self.operators(now);
         if call.path.starts_with(control::ROOT) {
             return Answer {
@@ -70,6 +70,13 @@ impl State {
         let fault = fault.as_ref().map(Action::name);
         self.tape.record(call, Outcome { at: now, status, about, effect, fault });
         Answer { reply: dated(reply, now), drop, delay }
+    }
+
+    /// The vendors' time.
+    pub fn now(&self) -> Timestamp {
+        let skew = SignedDuration::from_secs(self.world.skew_seconds);
+        let now = self.clock.now();
+        now.checked_add(skew).unwrap_or(now)
     }
 
     /// Lets operators do what is due by now.
@@ -119,7 +126,8 @@ fn foreign_secrets(world: &World) -> Vec<String> {
     let ibm = world.ibm.values().flat_map(|account| {
         let teams = account.instances.values().flat_map(|instance| instance.teams.values());
         let keys = teams.flat_map(|team| team.key.iter().chain(team.members.values().flatten()));
-        account.api_key.iter().chain(keys)
+        let profile = account.iam.trusted_profile.iter().filter_map(|profile| profile.cr_token.as_ref());
+        account.api_key.iter().chain(profile).chain(keys)
     });
     let portals = world.logicmonitor.values().flat_map(|portal| portal.users.values());
     let tokens = portals.flat_map(|user| user.api_tokens.iter().chain(&user.bearer_tokens));

@@ -1,5 +1,7 @@
 //! IBM's half of the double: IAM, the resource controller and the Sysdig API (contract ibm).
 
+pub mod behaviour;
+mod body;
 pub mod estate;
 mod iam;
 mod operator;

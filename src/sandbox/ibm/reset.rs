@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::estate::TokenReset;
+use super::behaviour::TokenReset;
 use super::sysdig::{Session, denied, error, open, sees};
 use crate::sandbox::mint::Mint;
 use crate::sandbox::wire::{Call, Effect, Reply};

@@ -7,8 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 
 use super::estate::{Access, Kind, Portal, Status, Token, User, UserStatus};
-use super::{ROOT, Runtime, failed};
+use super::{ROOT, Runtime, audit, failed};
 use crate::model::secret::{Secret, hex};
+use crate::model::vocabulary::Period;
 use crate::sandbox::wire::{Call, Reply};
 
 /// How far a signature's time may be from the server's.
@@ -68,32 +69,63 @@ fn by_signature(
     now: Timestamp,
 ) -> Result<Caller, Reply> {
     for (name, portal) in portals {
-        let (lock_after, lock_for) = (portal.lock_after, portal.lock_for);
-        let own = |token: &Token| token.access_id.as_deref() == Some(claim.access_id);
-        let Some((username, user)) =
-            portal.users.iter_mut().find(|(_, user)| user.api_tokens.iter().any(own))
-        else {
-            continue;
-        };
-        let (alive, roles) = (user.status == UserStatus::Active, user.roles.clone());
-        let Some(token) = user.api_tokens.iter_mut().find(|token| own(token)) else { continue };
         let failures = &mut runtimes.entry(name.clone()).or_default().failures;
-        let failure = failures.by_id.entry(claim.access_id.to_owned()).or_default();
-        if failure.locked_until.is_some_and(|until| now < until) {
-            return Err(failed(401));
-        }
-        if !signature_holds(token, claim, call) || !in_time(claim.epoch, now) {
-            failure.count += 1;
-            if lock_after > 0 && failure.count >= lock_after {
-                *failure = Failure { count: 0, locked_until: Some(lock_for.after(now)) };
+        match check(portal, failures, claim, call, now) {
+            Verdict::Unknown => {}
+            Verdict::Accepted(username) => return Ok(caller(name, portal, &username)),
+            Verdict::Refused => return Err(failed(401)),
+            Verdict::Dead => {
+                audit::failed_request(portal, claim.access_id, call, now);
+                return Err(failed(401));
             }
-            return Err(failed(401));
         }
-        *failure = Failure::default();
-        let username = username.clone();
-        return accept(token, alive, call, now).map(|()| caller(name, portal, username, &roles));
     }
     Err(failed(401))
+}
+
+/// What a portal says to a signature.
+enum Verdict {
+    /// The access id is none of this portal's.
+    Unknown,
+    Accepted(String),
+    Refused,
+    /// Rightly signed or not, the token is disabled, deleted or its user's suspended.
+    Dead,
+}
+
+fn check(
+    portal: &mut Portal,
+    failures: &mut Failures,
+    claim: &Claim<'_>,
+    call: &Call,
+    now: Timestamp,
+) -> Verdict {
+    let grace = portal.new_tokens_work_after;
+    let own = |token: &Token| token.access_id.as_deref() == Some(claim.access_id);
+    let Some((username, user)) = portal.users.iter_mut().find(|(_, user)| user.api_tokens.iter().any(own))
+    else {
+        let deleted = portal.deleted_access_ids.contains(claim.access_id);
+        return if deleted { Verdict::Dead } else { Verdict::Unknown };
+    };
+    let (alive, username) = (user.status == UserStatus::Active, username.clone());
+    let Some(token) = user.api_tokens.iter_mut().find(|token| own(token)) else { return Verdict::Unknown };
+    let failure = failures.by_id.entry(claim.access_id.to_owned()).or_default();
+    if failure.locked_until.is_some_and(|until| now < until) {
+        return Verdict::Refused;
+    }
+    if !signature_holds(token, claim, call) || !in_time(claim.epoch, now) {
+        failure.count += 1;
+        if portal.lock_after > 0 && failure.count >= portal.lock_after {
+            *failure = Failure { count: 0, locked_until: Some(portal.lock_for.after(now)) };
+            audit::locked(portal, claim.access_id, call, now);
+        }
+        return Verdict::Refused;
+    }
+    *failure = Failure::default();
+    if !alive || token.status == Status::Disabled {
+        return Verdict::Dead;
+    }
+    if used(token, grace, call, now) { Verdict::Accepted(username) } else { Verdict::Refused }
 }
 
 fn by_bearer(
@@ -103,37 +135,35 @@ fn by_bearer(
     now: Timestamp,
 ) -> Result<Caller, Reply> {
     for (name, portal) in portals {
+        let grace = portal.new_tokens_work_after;
         for (username, user) in &mut portal.users {
-            let (alive, roles) = (user.status == UserStatus::Active, user.roles.clone());
+            let alive = user.status == UserStatus::Active;
             let own = |token: &&mut Token| token.key.as_deref() == Some(value);
             let Some(token) = user.list_mut(Kind::Bearer).iter_mut().find(own) else { continue };
+            let good = alive && token.status == Status::Enabled && used(token, grace, call, now);
             let username = username.clone();
-            return accept(token, alive, call, now).map(|()| caller(name, portal, username, &roles));
+            return if good { Ok(caller(name, portal, &username)) } else { Err(failed(401)) };
         }
     }
     Err(failed(401))
 }
 
-/// A disabled token and one of a suspended user are dead.
-fn accept(token: &mut Token, alive: bool, call: &Call, now: Timestamp) -> Result<(), Reply> {
-    if token.status == Status::Disabled || !alive {
-        return Err(failed(401));
+/// Notes a use of a live token; false while it is too new to be known everywhere.
+fn used(token: &mut Token, grace: Period, call: &Call, now: Timestamp) -> bool {
+    if token.created_on.is_some_and(|created| now < grace.after(created)) {
+        return false;
     }
     token.last_used_on = Some(now);
     token.last_auth_ip.clone_from(&call.ip);
-    Ok(())
+    true
 }
 
-fn caller(name: &str, portal: &Portal, username: String, roles: &[String]) -> Caller {
-    let access = access(portal, &username, roles);
-    Caller { portal: name.to_owned(), username, access }
-}
-
-fn access(portal: &Portal, username: &str, roles: &[String]) -> Access {
-    if portal.caller.as_deref() == Some(username) || roles.iter().any(|role| role == "administrator") {
-        return Access::Manage;
-    }
-    roles.iter().filter_map(|role| portal.roles.get(role)).max().copied().unwrap_or_default()
+fn caller(name: &str, portal: &Portal, username: &str) -> Caller {
+    let roles = portal.users.get(username).map_or(&[][..], |user| &user.roles);
+    let all = portal.caller.as_deref() == Some(username) || roles.iter().any(|role| role == "administrator");
+    let given = roles.iter().filter_map(|role| portal.roles.get(role)).max().copied();
+    let access = if all { Access::Manage } else { given.unwrap_or_default() };
+    Caller { portal: name.to_owned(), username: username.to_owned(), access }
 }
 
 fn signature_holds(token: &Token, claim: &Claim<'_>, call: &Call) -> bool {

@@ -1,10 +1,11 @@
 //! The LogicMonitor part of a world: a portal, its users and their tokens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::audit::Row;
 use crate::model::vocabulary::Period;
 use crate::sandbox::SandboxError;
 use crate::sandbox::mint::Mint;
@@ -36,12 +37,20 @@ pub struct Portal {
     /// Bad signatures until an access id is locked; 0 is never.
     pub lock_after: u32,
     pub lock_for: Period,
+    /// How long a new token is refused after its creation.
+    pub new_tokens_work_after: Period,
     /// What replies other than a create show as `accessKey`.
     pub key_in_lists: KeyInLists,
     /// `roles` of a token as the vendor's own model has them, or as objects.
     pub roles_as_objects: bool,
     /// `GET …/apitokens/{id}` answers. The vendor documents no such call.
     pub single_token_get: bool,
+    /// Access ids of deleted tokens: their use is an audit row.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub deleted_access_ids: BTreeSet<String>,
+    /// The audit log, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub audit: Vec<Row>,
     /// The highest token id that was ever given: ids are not reused.
     pub last_token_id: u64,
 }
@@ -59,9 +68,12 @@ impl Default for Portal {
             bearer: BearerRule::Allowed,
             lock_after: 10,
             lock_for: Period::seconds(900),
+            new_tokens_work_after: Period::seconds(0),
             key_in_lists: KeyInLists::Masked,
             roles_as_objects: false,
             single_token_get: false,
+            deleted_access_ids: BTreeSet::new(),
+            audit: Vec::new(),
             last_token_id: 0,
         }
     }

@@ -1,6 +1,7 @@
 //! LogicMonitor's half of the double: REST v3 of a portal, and v1 to who forgets to ask for v3
 //! (contract logicmonitor).
 
+mod audit;
 mod auth;
 mod envelope;
 pub mod estate;
@@ -101,6 +102,7 @@ fn dispatch(
     }
     match (call.method.as_str(), rest) {
         ("GET", ["companySetting"]) => Reply::json(200, &company(portal)),
+        ("GET", ["accesslogs"]) if caller.access >= Access::View => audit::list(portal, call),
         ("GET", ["roles"]) if caller.access >= Access::View => users::roles(portal, call),
         ("GET", ["admins"]) => users::list(portal, caller, call),
         ("GET", ["admins", "apitokens"]) => tokens::list(portal, caller, None, call),
@@ -130,7 +132,7 @@ fn of_user(
         ("GET", ["apitokens"]) => tokens::list(portal, caller, Some(user), call),
         ("POST", ["apitokens"]) => tokens::create(portal, mint, caller, user, call, now),
         (_, ["apitokens", id]) => match id.parse() {
-            Ok(token) => tokens::one(portal, caller, user, token, call),
+            Ok(token) => tokens::one(portal, caller, user, token, call, now),
             Err(_) => no_route(),
         },
         _ => no_route(),

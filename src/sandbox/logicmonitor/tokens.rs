@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::auth::{Caller, may_own_tokens};
 use super::estate::{Access, BearerRule, KeyInLists, Kind, Portal, Status, Token, User};
 use super::listing::page;
-use super::{error, listed, no_route};
+use super::{audit, error, listed, no_route};
 use crate::sandbox::mint::Mint;
 use crate::sandbox::wire::{Call, Effect, Reply};
 
@@ -74,6 +74,9 @@ pub fn create(
     if let Some(user) = portal.user_by_id_mut(owner) {
         user.list_mut(kind).push(token.clone());
     }
+    let named = token.access_id.as_deref().unwrap_or("bearer").to_owned();
+    let text = format!("Add new api token - {named} for {}", name_of(portal, owner));
+    audit::done(portal, &caller.username, text, call, now);
     let Some((name, user)) = portal.user_by_id(owner) else { return no_route() };
     let mut row = body(portal, caller.access, kind, (name, user), &token);
     row["accessKey"] = json!(token.key);
@@ -101,20 +104,29 @@ fn uncreatable(portal: &Portal, owner: u64, kind: Kind) -> Option<Reply> {
 }
 
 /// PATCH, PUT and DELETE of one token; GET where the portal answers to it.
-pub fn one(portal: &mut Portal, caller: &Caller, owner: u64, id: u64, call: &Call) -> Reply {
+pub fn one(portal: &mut Portal, caller: &Caller, owner: u64, id: u64, call: &Call, now: Timestamp) -> Reply {
     let missing = || error(404, 1404, &format!("APIToken<{id}> is not found"));
     let readable = portal.single_token_get;
     let found = portal.user_by_id_mut(owner).and_then(|user| user.token_mut(id));
     let Some((kind, token)) = found else { return missing() };
+    let named = token.access_id.as_deref().unwrap_or("bearer").to_owned();
     let effect = match call.method.as_str() {
         "GET" if readable => Effect::None,
         "PATCH" | "PUT" => match input(call) {
             Ok(input) => change(token, input, call.method == "PUT"),
             Err(refusal) => return refusal,
         },
-        "DELETE" => return delete(portal, owner, id),
+        "DELETE" => Effect::Delete,
         _ => return no_route(),
     };
+    if effect != Effect::None {
+        let verb = if effect == Effect::Delete { "Delete" } else { "Update" };
+        let text = format!("{verb} api tokens - {named} for {}", name_of(portal, owner));
+        audit::done(portal, &caller.username, text, call, now);
+    }
+    if effect == Effect::Delete {
+        return delete(portal, owner, id);
+    }
     let Some((name, user)) = portal.user_by_id(owner) else { return missing() };
     let Some(token) = user.list(kind).iter().find(|token| token.id == Some(id)) else { return missing() };
     let mut reply = Reply::json(200, &body(portal, caller.access, kind, (name, user), token)).effect(effect);
@@ -133,7 +145,14 @@ fn change(token: &mut Token, (note, status): (Option<String>, Option<Status>), f
     Effect::Patch
 }
 
+fn name_of(portal: &Portal, user: u64) -> String {
+    portal.user_by_id(user).map_or_else(String::new, |(name, _)| name.clone())
+}
+
 fn delete(portal: &mut Portal, owner: u64, id: u64) -> Reply {
+    let found = portal.user_by_id_mut(owner).and_then(|user| user.token_mut(id));
+    let access_id = found.and_then(|(_, token)| token.access_id.clone());
+    portal.deleted_access_ids.extend(access_id);
     if let Some(user) = portal.user_by_id_mut(owner) {
         user.api_tokens.retain(|token| token.id != Some(id));
         user.bearer_tokens.retain(|token| token.id != Some(id));

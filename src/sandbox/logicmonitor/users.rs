@@ -15,14 +15,15 @@ use crate::sandbox::wire::{Call, Effect, Reply};
 pub fn list(portal: &Portal, caller: &Caller, call: &Call) -> Reply {
     let mut rows: Vec<(&String, &User)> = portal.users.iter().collect();
     rows.sort_by_key(|(_, user)| user.id);
-    page(call, &rows, |(name, user)| body(portal, caller, name, user))
+    let roles = role_names(portal);
+    page(call, &rows, |(name, user)| body(portal, &roles, caller, name, user))
 }
 
 /// `GET /setting/admins/{id}`
 pub fn one(portal: &Portal, caller: &Caller, id: u64, call: &Call) -> Reply {
     let Some((name, user)) = portal.user_by_id(id) else { return error(404, 1404, "Admin is not found") };
     let fields = call.param("fields").map(|text| text.split(',').collect::<Vec<_>>());
-    Reply::json(200, &narrow(body(portal, caller, name, user), fields.as_deref()))
+    Reply::json(200, &narrow(body(portal, &role_names(portal), caller, name, user), fields.as_deref()))
 }
 
 /// `PATCH /setting/admins/{id}`: status and note.
@@ -44,17 +45,24 @@ pub fn patch(portal: &mut Portal, caller: &Caller, id: u64, call: &Call) -> Repl
 
 /// `GET /setting/roles`
 pub fn roles(portal: &Portal, call: &Call) -> Reply {
-    let names: BTreeSet<&String> = portal.users.values().flat_map(|user| &user.roles).collect();
-    let rows: Vec<(usize, &String)> = names.into_iter().enumerate().collect();
-    page(call, &rows, |(at, name)| role(at + 1, name))
+    let names = role_names(portal);
+    page(call, &names, |name| role(&names, name))
+}
+
+/// All roles that are named; an id is a place in this list.
+fn role_names(portal: &Portal) -> Vec<&String> {
+    let names: BTreeSet<&String> =
+        portal.users.values().flat_map(|user| &user.roles).chain(portal.roles.keys()).collect();
+    names.into_iter().collect()
 }
 
 /// Here roles are objects; the vendor's own client refuses one without `name` and `privileges`.
-fn role(id: usize, name: &str) -> Value {
-    json!({ "id": id, "name": name, "privileges": [] })
+fn role(names: &[&String], name: &str) -> Value {
+    let id = names.iter().position(|known| *known == name);
+    json!({ "id": id.map(|at| at + 1), "name": name, "privileges": [] })
 }
 
-fn body(portal: &Portal, caller: &Caller, name: &str, user: &User) -> Value {
+fn body(portal: &Portal, roles: &[&String], caller: &Caller, name: &str, user: &User) -> Value {
     let status = match user.status {
         UserStatus::Active => "active",
         UserStatus::Suspended => "suspended",
@@ -66,7 +74,7 @@ fn body(portal: &Portal, caller: &Caller, name: &str, user: &User) -> Value {
     json!({
         "id": user.id, "username": name, "email": user.email, "status": status, "apionly": user.api_only,
         "firstName": "", "lastName": "", "note": user.note, "adminGroupIds": [1], "tenantId": null,
-        "roles": user.roles.iter().enumerate().map(|(at, name)| role(at + 1, name)).collect::<Vec<_>>(),
+        "roles": user.roles.iter().map(|name| role(roles, name)).collect::<Vec<_>>(),
         "apiTokens": tokens, "lastAccessOn": null, "createdBy": "world",
         "userPermission": if write { "write" } else { "read" }
     })

@@ -71,7 +71,7 @@ fn canned_replies_with_their_headers() {
     assert_eq!((got.status, got.header("retry-after")), (429, "0"));
     let cases = [
         (r#""html503""#, 503, "text/html", "Portal upgrade"),
-        (r#""error_in200""#, 200, "application/json", r#""errorCode":1500"#),
+        (r#""error_in_200""#, 200, "application/json", r#""errorCode":1500"#),
         (r#"{"throttle":{"limit":5,"window":"30s"}}"#, 429, "application/json", "1429"),
         (r#""v1""#, 200, "application/json", r#""errmsg":"OK""#),
         (r#""login_redirect""#, 302, "", ""),
@@ -96,7 +96,7 @@ fn canned_replies_with_their_headers() {
 fn broker_errors_come_wrapped() {
     let bench = Bench::new(WORLD);
     let path = format!("/{}", bench.guid("m"));
-    for (action, status, retry) in [(r#""broker502""#, 502, ""), (r#""broker400""#, 400, "0")] {
+    for (action, status, retry) in [(r#""broker_502""#, 502, ""), (r#""broker_400""#, 400, "0")] {
         with(&bench, "PATCH", "/v2/resource_instances/*", action);
         let got = bench.rc("PATCH", &path, r#"{"parameters":{"default_receiver":true}}"#);
         assert_eq!((got.status, got.header("retry-after")), (status, retry));
@@ -158,4 +158,27 @@ fn a_fault_that_is_spent_stays_spent_in_the_kept_world() {
     let yaml = bench.sandbox.world().to_yaml().unwrap();
     let again = Bench::of(World::from_yaml(&yaml).unwrap());
     assert_eq!(again.lm("GET", "/admins", "").status, 200);
+}
+
+#[test]
+fn a_slow_reply_is_the_true_one() {
+    let bench = Bench::new(WORLD);
+    with(&bench, "GET", "/santaba/rest/*", r#"{"delay":"1s"}"#);
+    assert_eq!(bench.lm("GET", "/admins", "").status, 200);
+    assert_eq!(bench.tape().last().and_then(|entry| entry.fault), Some("delay"));
+}
+
+#[test]
+fn a_delay_holds_nobody_else_up() {
+    let bench = Bench::new(WORLD);
+    with(&bench, "GET", "/slow", r#"{"delay":"1s"}"#);
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| bench.send("GET", "/slow", &[], "").status);
+        while bench.tape().is_empty() {
+            std::thread::yield_now();
+        }
+        assert_eq!(bench.lm("GET", "/admins", "").status, 200);
+        assert!(!slow.is_finished());
+        assert_eq!(slow.join().unwrap(), 404);
+    });
 }

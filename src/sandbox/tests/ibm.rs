@@ -188,6 +188,50 @@ fn an_ignored_team_header_falls_to_the_default_team() {
 }
 
 #[test]
+fn the_other_header_can_be_switched_off_too() {
+    let bench = Bench::new(
+        "ibm: { prod: { sysdig: { team_headers: [SysdigTeamID] }, instances: { m: { teams: { A: { id: 1, default: true }, B: { id: 2 } } } } } }",
+    );
+    let (guid, iam) = (bench.guid("m"), bench.iam());
+    let headers = [("Authorization", iam.as_str()), ("IBMInstanceID", guid.as_str()), ("TeamID", "2")];
+    let got = bench.send("GET", "/api/token", &headers, "").json();
+    assert_eq!(got["token"]["key"], bench.key(&guid, Some(1)));
+    assert_ne!(got["token"]["key"], bench.key(&guid, Some(2)));
+    assert_eq!(bench.sysdig("GET", "/api/token", &guid, None).json(), got);
+    let word = [("Authorization", iam.as_str()), ("IBMInstanceID", guid.as_str()), ("SysdigTeamID", "B")];
+    assert_eq!(bench.send("GET", "/api/token", &word, "").status, 400);
+}
+
+#[test]
+fn parameters_that_were_never_given_are_not_shown() {
+    let bench = Bench::new("ibm: { prod: { instances: { m: {} } } }");
+    let one = bench.rc("GET", &format!("/{}", bench.guid("m")), "").json();
+    assert!(one.get("parameters").is_none());
+    assert_eq!(one["last_operation"]["state"], "succeeded");
+}
+
+#[test]
+fn a_reset_may_take_the_whole_team() {
+    let bench = Bench::new(
+        "ibm: { prod: { token_reset: { whole_team: true }, instances: { m: { teams: { A: { id: 1, members: { al: } } } } } } }",
+    );
+    let guid = bench.guid("m");
+    let keys = || [bench.key(&guid, None), bench.sysdig("GET", "/api/token/al/1", &guid, None).body];
+    let before = keys();
+    bench.sysdig("POST", "/sandbox-invented/api/token/reset", &guid, None);
+    let after = keys();
+    assert!(before[0] != after[0] && before[1] != after[1]);
+}
+
+#[test]
+fn connections_of_one_account_see_each_others_instances() {
+    let bench = Bench::new(
+        "ibm: { prod: { account: a1, instances: { m: {} } }, ops: { account: a1, instances: { n: {} } }, far: { instances: { z: {} } } }",
+    );
+    assert_eq!(bench.rc("GET", "", "").json()["rows_count"], 2);
+}
+
+#[test]
 fn an_api_token_works_under_any_and_reads_itself() {
     let bench = Bench::new(WORLD);
     let guid = bench.guid("mon-prod");

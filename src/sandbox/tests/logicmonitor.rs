@@ -187,7 +187,7 @@ fn users_have_what_the_vendors_client_demands() {
     let row = rows["items"].as_array().unwrap().iter().find(|row| row["username"] == "svc-ci").unwrap();
     assert_eq!((row["id"].clone(), row["email"].clone()), (32.into(), "svc-ci@example.com".into()));
     assert_eq!((row["status"].clone(), row["apionly"].clone()), ("active".into(), true.into()));
-    assert_eq!(row["roles"][0], serde_json::json!({ "id": 1, "name": "ci-readonly", "privileges": [] }));
+    assert_eq!(row["roles"][0], serde_json::json!({ "id": 2, "name": "ci-readonly", "privileges": [] }));
     assert_eq!(
         (row["apiTokens"][0]["type"].clone(), row["apiTokens"][2]["type"].clone()),
         (Value::Null, "bearer".into())
@@ -317,4 +317,69 @@ fn lists_of_other_portals_show_no_key_or_all_of_it() {
         assert_eq!(got.body.contains("tfcanary"), canary);
         assert_eq!(got.json()["items"][0]["roles"][0]["name"], "readonly");
     }
+}
+
+#[test]
+fn a_new_token_may_need_time() {
+    let bench = Bench::new("logicmonitor: { acme: { new_tokens_work_after: 5s, users: { u: { id: 1 } } } }");
+    bench.control("POST", "/clock", r#"{"advance":"5s"}"#);
+    let made = bench.lm("POST", "/admins/1/apitokens", "{}").json();
+    let (id, key) = (made["accessId"].as_str().unwrap(), made["accessKey"].as_str().unwrap());
+    let works = || bench.lm_as(id, key, "GET", "/companySetting", "").status;
+    assert_eq!(works(), 401);
+    bench.control("POST", "/clock", r#"{"advance":"5s"}"#);
+    assert_eq!(works(), 200);
+}
+
+#[test]
+fn the_audit_log_tells_who_still_knocks() {
+    let bench = Bench::new(WORLD);
+    let made = bench.lm("POST", "/admins/32/apitokens", "{}").json();
+    let (id, key) = (made["accessId"].as_str().unwrap(), made["accessKey"].as_str().unwrap());
+    let path = format!("/admins/32/apitokens/{}", made["id"]);
+    bench.lm("PATCH", &path, r#"{"status":1}"#);
+    bench.lm_as(id, key, "GET", "/companySetting", "");
+    bench.lm("DELETE", &path, "");
+    bench.lm_as(id, "any", "GET", "/admins", "");
+    let rows = bench.lm("GET", "/accesslogs", "").json();
+    let texts: Vec<_> =
+        rows["items"].as_array().unwrap().iter().map(|row| row["description"].clone()).collect();
+    let failed = |path| {
+        format!("Failed API request: API token {id} attempted to access path '{path}' with Method: GET")
+    };
+    assert_eq!(
+        texts,
+        [
+            failed("/setting/admins"),
+            format!("Delete api tokens - {id} for svc-ci"),
+            failed("/setting/companySetting"),
+            format!("Update api tokens - {id} for svc-ci"),
+            format!("Add new api token - {id} for svc-ci"),
+        ]
+    );
+    assert_eq!((rows["total"].clone(), rows["items"][0]["username"].clone()), ((-6).into(), id.into()));
+    let by_text = bench.lm("GET", "/accesslogs?filter=_all~%22*Failed*%22", "").json();
+    assert_eq!(by_text["items"].as_array().map(Vec::len), Some(2));
+    let by_time = bench.lm("GET", "/accesslogs?filter=happenedOn%3E:1795341601", "").json();
+    assert_eq!(by_time["items"], serde_json::json!([]));
+}
+
+#[test]
+fn a_portal_whose_clock_is_off_says_so_and_refuses_signatures() {
+    let bench = Bench::new("skew_seconds: 2400\nlogicmonitor: { acme: {} }");
+    let got = bench.lm("GET", "/admins", "");
+    assert_eq!((got.status, got.header("date")), (401, "Sun, 22 Nov 2026 10:40:00 GMT"));
+}
+
+#[test]
+fn roles_decide_what_a_token_may_do() {
+    let bench = Bench::new(
+        "logicmonitor: { acme: { roles: { viewer: view }, users: { u: { id: 1, roles: [viewer] } } } }",
+    );
+    let made = bench.lm("POST", "/admins/1/apitokens", "{}").json();
+    let (id, key) = (made["accessId"].as_str().unwrap(), made["accessKey"].as_str().unwrap());
+    let list = bench.lm_as(id, key, "GET", "/admins/apitokens", "");
+    assert_eq!((list.status, list.json()["items"][0]["userPermission"].clone()), (200, "read".into()));
+    let made = bench.lm_as(id, key, "POST", "/admins/1/apitokens", "{}");
+    assert_eq!((made.status, made.json()["errorCode"].clone()), (403, 1403.into()));
 }

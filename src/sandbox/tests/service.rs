@@ -138,3 +138,14 @@ fn connections_are_kept_alive() {
         assert!(buffer[..read].starts_with(b"HTTP/1.1 200"));
     }
 }
+
+#[test]
+fn every_connection_of_a_spec_gets_a_credential() {
+    let mut world = World::default();
+    world.ensure("ibm", "prod");
+    world.ensure("logicmonitor", "acme");
+    let bench = Bench::of(world);
+    assert_eq!(bench.rc("GET", "", "").json()["rows_count"], 0);
+    assert_eq!(bench.lm("GET", "/admins", "").json()["total"], 1);
+    assert!(bench.sandbox.credential("ibm", "other").is_none());
+}
