@@ -79,9 +79,11 @@ pub async fn apply(admitted: &Admitted, sealed: &[u8], ground: &Ground<'_>) -> R
     let now = ground.env.clock.now();
     let journal = Journal::create(ground.state, &apply_id(ground.env), now, sealed)?;
     let mut run = Run::new(admitted, ground, &journal);
-    run.all().await?;
-    let applied = run.end();
-    journal.close(ground.env.clock.now()).await?;
+    run.all().await;
+    let mut applied = run.end();
+    if let Err(error) = journal.close(ground.env.clock.now()).await {
+        applied.findings.push(error.finding());
+    }
     Ok(applied)
 }
 
@@ -119,6 +121,10 @@ struct Run<'a> {
     outcome: Outcome,
     findings: Vec<Finding>,
     stale: bool,
+    /// The present step's intent is on disk, so its request may have left.
+    begun: Cell<bool>,
+    /// The journal can't be written any more: nothing else may be sent.
+    halted: bool,
 }
 
 impl<'a> Run<'a> {
@@ -136,21 +142,25 @@ impl<'a> Run<'a> {
             outcome: Outcome::default(),
             findings: Vec::new(),
             stale: false,
+            begun: Cell::new(false),
+            halted: false,
         }
     }
 
-    async fn all(&mut self) -> Result<(), StateError> {
+    async fn all(&mut self) {
         for (step, number) in self.steps.iter().zip(1..) {
             match self.obstacle(step) {
                 Some(why) => self.outcome.not_started.push(line(step, why)),
-                None => self.one(step, number).await?,
+                None => self.one(step, number).await,
             }
         }
-        Ok(())
     }
 
     /// Why a step can't begin: an interrupt, or a step it needs that is not done.
     fn obstacle(&self, step: &Step) -> Option<String> {
+        if self.halted {
+            return Some("the journal can't be written, so nothing more is sent".into());
+        }
         if self.ground.stop.get() {
             return Some("interrupted before it began".into());
         }
@@ -158,41 +168,48 @@ impl<'a> Run<'a> {
         Some(format!("needs `{}` ({}), which is not done", missing.step, missing.rule.as_str()))
     }
 
-    async fn one(&mut self, step: &Step, number: usize) -> Result<(), StateError> {
+    async fn one(&mut self, step: &Step, number: usize) {
         let (total, address, verb) = (self.steps.len(), step.address.clone(), step.verb);
         self.tell(Event::StepBegan { number, total, address: address.clone(), verb });
-        let end = self.run(step).await?;
-        match end {
-            End::Done { facts, detail } => {
-                self.tell(Event::StepDone { number, total, address, verb, detail: detail.clone() });
-                self.done.insert(step.id.clone(), *facts);
-                self.outcome.done.push(line(step, detail));
-            }
-            End::Failed(finding) | End::Stale(finding) | End::InDoubt(finding) => {
-                self.tell(Event::StepFailed { number, total, address, verb, finding });
-            }
+        self.begun.set(false);
+        let end = match step::run(self, step).await {
+            Ok(end) => end,
+            Err(error) => self.halt(&error),
+        };
+        if let End::Done { detail, .. } = &end {
+            self.tell(Event::StepDone { number, total, address, verb, detail: detail.clone() });
+        } else if let End::Failed(finding) | End::Stale(finding) | End::InDoubt(finding) = &end {
+            self.tell(Event::StepFailed { number, total, address, verb, finding: finding.clone() });
         }
-        Ok(())
+        self.file(step, end);
     }
 
-    /// Runs one step and files its end.
-    async fn run(&mut self, step: &Step) -> Result<End, StateError> {
-        let end = step::run(self, step).await?;
-        let list = match &end {
-            End::Done { .. } => return Ok(end),
-            End::Failed(_) => &mut self.outcome.failed,
-            End::InDoubt(_) => &mut self.outcome.in_doubt,
-            End::Stale(_) => {
+    /// The journal failed. What was begun may have happened; what was not surely did not.
+    fn halt(&mut self, error: &StateError) -> End {
+        self.halted = true;
+        match self.begun.get() {
+            true => End::InDoubt(error.finding()),
+            false => End::Failed(error.finding()),
+        }
+    }
+
+    /// Files how a step ended.
+    fn file(&mut self, step: &Step, end: End) {
+        let (list, finding) = match end {
+            End::Done { facts, detail } => {
+                self.done.insert(step.id.clone(), *facts);
+                self.outcome.done.push(line(step, detail));
+                return;
+            }
+            End::Failed(finding) => (&mut self.outcome.failed, finding),
+            End::InDoubt(finding) => (&mut self.outcome.in_doubt, finding),
+            End::Stale(finding) => {
                 self.stale |= self.changed.is_empty();
-                &mut self.outcome.failed
+                (&mut self.outcome.failed, finding)
             }
         };
-        let (End::Failed(finding) | End::InDoubt(finding) | End::Stale(finding)) = &end else {
-            return Ok(end);
-        };
         list.push(line(step, finding.message.clone()));
-        self.findings.push(finding.clone());
-        Ok(end)
+        self.findings.push(finding);
     }
 
     fn tell(&self, event: Event) {

@@ -122,6 +122,7 @@ async fn begin(run: &Run<'_>, step: &Step, prepared: &Prepared, attempt: u32) ->
         rationale: run.reasons.get(&step.id).map(|r| (*r).to_owned()),
     };
     run.journal.record(record).await?;
+    run.begun.set(true);
     Ok(facts)
 }
 
@@ -186,7 +187,9 @@ async fn watch(run: &Run<'_>, step: &Step, prepared: &Prepared, facts: &Facts) -
     for wait in patience.waits() {
         run.ground.env.clock.sleep(wait).await;
         last = registry::look(&run.ground.reader, &context(run), step, prepared, facts).await;
-        if matches!(last, Look::Happened(_)) || run.ground.stop.get() {
+        // An interrupt ends the wait for a person, never the wait for a vendor: that could be early.
+        let given_up = run.ground.stop.get() && registry::is_guided(run.ground.desired, step);
+        if matches!(last, Look::Happened(_)) || given_up {
             break;
         }
     }
