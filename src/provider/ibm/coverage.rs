@@ -55,7 +55,7 @@ fn not_covered(site: &Site<'_>, what: &str, teams: &[&Team]) -> Box<Finding> {
 }
 
 /// The fingerprint that each team's done reset left, by team id. Only resets that the lock needs
-/// count, proved ones, at most [`COVERED_FOR`] old.
+/// count, proved ones, at most 24 h old.
 pub fn covered<'c>(cx: &Context<'c>, step: &Step) -> BTreeMap<u64, &'c Fingerprint> {
     let now = cx.env.clock.now();
     let rules = [Rule::ResetBeforeLock, Rule::LockCoversAll];
