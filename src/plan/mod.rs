@@ -5,6 +5,10 @@ pub mod check;
 pub mod document;
 mod graph;
 pub mod rules;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,0 +1,12 @@
+//! Wish + observation → changes and steps, as inline snapshots; the checker; properties.
+
+mod ibm;
+mod logicmonitor;
+
+/// Compares a plan's story with an inline snapshot.
+macro_rules! tells {
+    ($world:expr, $story:expr) => {
+        snapbox::assert_data_eq!($world.story(), snapbox::IntoData::raw($story))
+    };
+}
+use tells;
