@@ -84,6 +84,9 @@ fn conflict(address: &Address, stored: AuthMode, probed: AuthMode) -> Finding {
 
 impl<'a> Scene<'a> {
     fn compare(self, mode: AuthMode, draft: &mut Draft) {
+        if mode == AuthMode::Any || self.want.external_api_auth == Some(AuthMode::Any) {
+            self.names(draft);
+        }
         match (mode, self.want.external_api_auth) {
             (AuthMode::Any, Some(AuthMode::IamOnly)) => self.lock(draft),
             (AuthMode::IamOnly, Some(AuthMode::Any)) => self.unlock(draft),
@@ -93,6 +96,29 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Every declared team is one visible team: zero or several hits stop the plan.
+    fn names(self, draft: &mut Draft) {
+        for address in self.want.teams.keys() {
+            let hits = self.live.teams.iter().filter(|team| self.team_address(team) == *address);
+            let ids: Vec<_> = hits.map(|team| format!("id {}", team.id)).collect();
+            let finding = match ids.len() {
+                1 => continue,
+                0 => Finding::new(code::PLAN_NAME_NOT_FOUND, self.not_visible(address)),
+                _ => {
+                    let message = format!("several visible teams stand for it: {}", ids.join(", "));
+                    Finding::new(code::PLAN_AMBIGUOUS, message)
+                }
+            };
+            draft.findings.push(finding.at(address));
+        }
+    }
+
+    fn not_visible(self, address: &Address) -> String {
+        let teams: Vec<_> = self.live.teams.iter().map(|t| format!("{} (id {})", t.name, t.id)).collect();
+        let teams = if teams.is_empty() { "none".into() } else { teams.join(", ") };
+        format!("{} sees no team `{}`; visible teams: {teams}", self.live.identity, address.name())
+    }
+
     /// `ANY → IAM_ONLY`: every visible team's token is reset and dropped, then the lock.
     fn lock(self, draft: &mut Draft) {
         let mut teams = Vec::new();
@@ -100,6 +126,9 @@ impl<'a> Scene<'a> {
             let listed = self.declared(team).is_some();
             let ignored = !listed && self.want.other_teams == OtherTeams::Ignore;
             teams.push(VisibleTeam { address: self.team_address(team), id: team.id, ignored });
+            if team.fingerprint.is_none() && !ignored {
+                draft.findings.push(self.unread(team));
+            }
             match (listed, self.want.other_teams) {
                 (true, _) | (false, OtherTeams::Reset) => self.invalidate(team, listed, draft),
                 (false, OtherTeams::Ignore) => draft.findings.push(self.not_covered(team)),
@@ -161,6 +190,10 @@ impl<'a> Scene<'a> {
     /// A token of an instance that stays `ANY`: rotated when due, else brought where it is missing.
     fn token(self, team: &LiveTeam, want: &Team, draft: &mut Draft) {
         let address = self.team_address(team);
+        if team.fingerprint.is_none() && (want.rotate.is_some() || !want.deliver.is_empty()) {
+            draft.findings.push(self.unread(team));
+            return;
+        }
         let past = self.cx.past(&address);
         let ours = past.fingerprint.is_some() && past.fingerprint == team.fingerprint;
         let issued_at = past.issued_at.filter(|_| ours);
@@ -299,7 +332,8 @@ impl<'a> Scene<'a> {
         draft: &mut Draft,
     ) -> Step {
         let address = self.team_address(team);
-        if self.connection.token_reset.is_guided() && self.live.service_id {
+        let owned = want.is_some_and(|w| w.owner.is_some());
+        if self.connection.token_reset.is_guided() && self.live.service_id && !owned {
             let message = format!(
                 "a guided reset needs a person logged in as {}, which is a service ID",
                 self.live.identity
@@ -339,6 +373,12 @@ impl<'a> Scene<'a> {
                     .replace("{username}", self.identity(want)),
             },
         }
+    }
+
+    /// While `ANY`, a key that was not read can be neither compared, delivered nor proved dead.
+    fn unread(self, team: &LiveTeam) -> Finding {
+        let message = format!("the token in {} (id {}) was not read", team.name, team.id);
+        Finding::new(code::PLAN_UNREADABLE, message).at(&self.team_address(team))
     }
 
     fn deliver_step(self, team: &LiveTeam, want: &Team, to: Vec<Delivery>, draft: &mut Draft) -> Step {
@@ -390,12 +430,17 @@ impl<'a> Scene<'a> {
     /// What must hold before anything of the instance is changed.
     fn preconditions(self, draft: &mut Draft) {
         let live = self.live;
-        let resets = draft.changes.iter().flat_map(|c| &c.steps).any(|s| s.verb == Verb::Reset);
+        let keyed = |s: &Step| matches!(s.verb, Verb::Reset | Verb::Deliver);
+        let keys = draft.changes.iter().flat_map(|c| &c.steps).any(keyed);
         let switches = draft.changes.iter().flat_map(|c| &c.steps).any(|s| s.address == *self.address);
         if let HeaderProof::Unproven(why) = &live.header
-            && resets
+            && keys
         {
             draft.findings.push(Finding::new(code::IBM_TEAM_HEADER_UNPROVEN, why.clone()).at(self.address));
+        }
+        if switches && live.teams.is_empty() {
+            let message = format!("no team is visible to {}, so no token could be reset", live.identity);
+            draft.findings.push(Finding::new(code::PLAN_UNREADABLE, message).at(self.address));
         }
         if switches && let Some(why) = unwritable(live) {
             draft.findings.push(Finding::new(code::PLAN_NOT_WRITABLE, why).at(self.address));
