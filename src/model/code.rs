@@ -168,6 +168,12 @@ codes! {
     PLAN_AMBIGUOUS = "tokenform::plan::ambiguous", Error,
         "Several unlinked live objects have the declared name.",
         "Pin one with `id:`.";
+    PLAN_RENAMED = "tokenform::plan::renamed", Error,
+        "The object that the ledger remembers has another name now.",
+        "Rename it in the spec, or pin it by id.";
+    PLAN_SHARED = "tokenform::plan::shared", Error,
+        "Two declared names stand for one live object.",
+        "Declare it once, or pin each by its own id.";
     PLAN_USER_MISSING = "tokenform::plan::user_missing", Error,
         "The declared user does not exist; users are never created.",
         "Create the user, or correct the name.";

@@ -388,21 +388,27 @@ fn a_guided_reset_of_a_persons_token_may_run_as_a_service_id() {
 fn a_key_that_may_be_another_teams_is_not_delivered() {
     let mut world = sre(Team { deliver: vec![to("A")], ..plain_team() });
     live_mon(&mut world).header = HeaderProof::Unproven("two teams gave one key".into());
-    tells!(world, str![[r#"
+    tells!(
+        world,
+        str![[r#"
 deliver mon.team["SRE"]: never delivered to ops-env#A
 1 deliver mon.team["SRE"] > ops-env#A
 error ibm::team_header_unproven mon: two teams gave one key
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]
 fn a_declared_team_that_is_not_visible_stops_the_plan() {
     let want = with_team(wants(Some(Any)), "SRE", rotated_team("SRE"));
-    tells!(ibm(want.clone(), is(Any, &["sre"])), str![[r#"
+    tells!(
+        ibm(want.clone(), is(Any, &["sre"])),
+        str![[r#"
 error plan::name_not_found mon.team["SRE"]: me@example.com sees no team `SRE`; visible teams: sre (id 1)
 
-"#]]);
+"#]]
+    );
     let locked = Instance { external_api_auth: Some(IamOnly), ..want };
     assert!(ibm(locked.clone(), is(Any, &["Ops"])).story().contains("error plan::name_not_found"));
     assert!(!ibm(locked, is(IamOnly, &["Ops"])).story().contains("error"), "a no-op stays one");
@@ -412,7 +418,9 @@ error plan::name_not_found mon.team["SRE"]: me@example.com sees no team `SRE`; v
 fn two_visible_teams_for_one_declared_name_stop_the_plan() {
     let pinned = Team { id: Some(1), ..plain_team() };
     let want = with_team(wants(Some(IamOnly)), "Ops", pinned);
-    tells!(ibm(want, is(Any, &["Renamed", "Ops"])), str![[r#"
+    tells!(
+        ibm(want, is(Any, &["Renamed", "Ops"])),
+        str![[r#"
 invalidate mon.team["Ops"]: reset before the instance is locked
 invalidate mon.team["Ops"]: visible team, not listed: reset before the instance is locked
 lock mon: the spec wants IAM tokens alone
@@ -422,17 +430,21 @@ lock mon: the spec wants IAM tokens alone
 error plan::ambiguous mon.team["Ops"]: several visible teams stand for it: id 1, id 2
 refused I1: two steps have one id
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]
 fn an_instance_without_a_visible_team_is_not_switched() {
-    tells!(ibm(wants(Some(IamOnly)), is(Any, &[])), str![[r#"
+    tells!(
+        ibm(wants(Some(IamOnly)), is(Any, &[])),
+        str![[r#"
 lock mon: the spec wants IAM tokens alone
 1 lock mon
 error plan::unreadable mon: no team is visible to me@example.com, so no token could be reset
 
-"#]]);
+"#]]
+    );
     assert!(ibm(wants(Some(Any)), is(IamOnly, &[])).story().contains("error plan::unreadable"));
 }
 
@@ -440,10 +452,13 @@ error plan::unreadable mon: no team is visible to me@example.com, so no token co
 fn a_token_that_was_not_read_is_neither_reset_nor_delivered() {
     let mut world = sre(Team { deliver: vec![to("A")], ..plain_team() });
     live_mon(&mut world).teams[0].fingerprint = None;
-    tells!(world, str![[r#"
+    tells!(
+        world,
+        str![[r#"
 error plan::unreadable mon.team["SRE"]: the token in SRE (id 1) was not read
 
-"#]]);
+"#]]
+    );
     want_mon(&mut world).external_api_auth = Some(IamOnly);
     assert!(world.story().contains("error plan::unreadable"));
 }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::state::{Connection, LiveToken, LiveUser, Token, TokenKind, User, marker, note, tokens_digest};
+use super::state::{
+    Connection, DISABLED, ENABLED, LiveToken, LiveUser, Token, TokenKind, User, marker, note, tokens_digest,
+};
 use crate::model::address::Address;
 use crate::model::change::{Action, Change};
 use crate::model::code;
@@ -29,6 +31,7 @@ struct Scene<'a> {
 }
 
 /// The live tokens of one name, told apart.
+#[derive(Default)]
 struct Lineage<'a> {
     /// The one in use.
     current: Option<&'a LiveToken>,
@@ -46,9 +49,10 @@ pub fn user(
     caller: &Caller,
 ) -> Draft {
     let mut draft = Draft::default();
+    let mut taken = BTreeMap::new();
     for (token, want) in &want.tokens {
         let scene = Scene { cx, connection, user: live, caller, address: token, want };
-        match scene.lineage() {
+        match scene.lineage().and_then(|lineage| scene.alone(lineage, &mut taken)) {
             Ok(lineage) => scene.compare(&lineage, &mut draft),
             Err(finding) => draft.findings.push(finding),
         }
@@ -64,44 +68,106 @@ impl<'a> Scene<'a> {
         self.address.name()
     }
 
-    fn named(self) -> Vec<&'a LiveToken> {
-        self.user.named(self.want.kind, self.name())
-    }
-
     /// Tells the token in use from its predecessors. A token is a predecessor only if a live
     /// token's marker names it and we created that one, or the ledger says so: never by name or age.
+    /// A pin stands for the token that took its place, too.
     fn lineage(self) -> Result<Lineage<'a>, Finding> {
-        let named = self.named();
-        let replaced = self.replaced(&named);
-        let (mut predecessors, heads): (Vec<&LiveToken>, Vec<&LiveToken>) =
-            named.iter().copied().partition(|t| replaced.contains(&t.id));
-        predecessors.sort_by_key(|t| std::cmp::Reverse(t.id));
+        let bound = self.bound();
+        let links = self.links(&bound);
+        let head = |t: &&&LiveToken| !links.iter().any(|(_, old)| *old == t.id);
+        let heads: Vec<&LiveToken> = bound.iter().filter(head).copied().collect();
         let current = match (self.want.id, heads.as_slice()) {
-            (Some(id), _) => Some(self.pinned(id)?),
-            (None, []) => None,
-            (None, [one]) => Some(*one),
-            (None, several) => return Err(self.ambiguous(several)),
+            (Some(id), _) if self.gone(id, &bound, &links) => return Ok(Lineage::default()),
+            (Some(id), _) => self.successor(id, &bound, &links)?,
+            (None, []) if bound.is_empty() => return self.missing(),
+            (None, [one]) => *one,
+            (None, _) => return Err(self.ambiguous(&bound)),
         };
-        predecessors.retain(|t| Some(t.id) != current.map(|c| c.id));
-        Ok(Lineage { current, predecessors })
+        let chain = ancestors(current.id, &links);
+        if self.want.id.is_none() && bound.iter().any(|t| t.id != current.id && !chain.contains(&t.id)) {
+            return Err(self.ambiguous(&bound));
+        }
+        let mut lineage: Vec<_> = bound.into_iter().filter(|t| chain.contains(&t.id)).collect();
+        lineage.sort_by_key(|t| std::cmp::Reverse(t.id));
+        let known = |t: &&&LiveToken| matches!(t.status, ENABLED | DISABLED);
+        let odd = lineage.iter().chain([&current]).find(|t| !known(t)).copied();
+        match odd {
+            Some(odd) => Err(self.unknown_status(odd)),
+            None => Ok(Lineage { current: Some(current), predecessors: lineage }),
+        }
     }
 
-    /// Ids that a marker of ours, or the ledger, names as replaced.
-    fn replaced(self, named: &[&LiveToken]) -> BTreeSet<u64> {
+    /// Which live token replaced which id: by our own markers, and by the ledger.
+    fn links(self, bound: &[&LiveToken]) -> BTreeSet<(u64, u64)> {
         let ours = |t: &&&LiveToken| self.user.caller.as_ref() == Some(&t.created_by);
-        let linked = named.iter().filter(ours).filter_map(|t| marker(&t.note)?.1);
+        let marked = bound.iter().filter(ours).filter_map(|t| Some((t.id, marker(&t.note)?.1?)));
         let past = self.cx.past(self.address);
-        let known = past.predecessor.filter(|_| named.iter().any(|t| Some(t.id) == past.remote_id));
-        linked.chain(known).collect()
+        let known = past.remote_id.zip(past.predecessor);
+        let live = |(id, _): &(u64, u64)| bound.iter().any(|t| t.id == *id);
+        marked.chain(known.filter(live)).collect()
     }
 
-    fn pinned(self, id: u64) -> Result<&'a LiveToken, Finding> {
-        let hit = self.user.tokens.iter().find(|t| t.id == id && t.kind == self.want.kind);
-        hit.ok_or_else(|| {
-            let message =
-                format!("{} has no {} with the pinned id {id}", self.user.username, self.kind_words());
-            Finding::new(code::PLAN_NAME_NOT_FOUND, message).at(self.address)
-        })
+    /// The token that stands for a pin: the pinned one, or the last of those that replaced it.
+    fn successor(
+        self,
+        pin: u64,
+        bound: &[&'a LiveToken],
+        links: &BTreeSet<(u64, u64)>,
+    ) -> Result<&'a LiveToken, Finding> {
+        let mut id = pin;
+        for _ in 0..=links.len() {
+            let next: Vec<u64> = links.iter().filter(|(_, old)| *old == id).map(|(new, _)| *new).collect();
+            match next.as_slice() {
+                [] => return bound.iter().find(|t| t.id == id).copied().ok_or_else(|| self.unpinned(pin)),
+                [one] => id = *one,
+                _ => break,
+            }
+        }
+        Err(self.ambiguous(bound))
+    }
+
+    /// Whether a pinned token that shall be absent is so: neither it nor a successor is live.
+    fn gone(self, pin: u64, bound: &[&LiveToken], links: &BTreeSet<(u64, u64)>) -> bool {
+        let live = bound.iter().any(|t| t.id == pin) || links.iter().any(|(_, old)| *old == pin);
+        self.want.status == Some(TokenStatus::Absent) && !live
+    }
+
+    fn unpinned(self, id: u64) -> Finding {
+        let message = format!("{} has no {} with the pinned id {id}", self.user.username, self.kind_words());
+        Finding::new(code::PLAN_NAME_NOT_FOUND, message).at(self.address)
+    }
+
+    /// No token has the name. One that the ledger remembers may have another name now.
+    fn missing(self) -> Result<Lineage<'a>, Finding> {
+        let past = self.cx.past(self.address);
+        let hit = |t: &&LiveToken| t.kind == self.want.kind && Some(t.id) == past.remote_id;
+        let Some(renamed) = self.user.tokens.iter().find(hit) else {
+            return Ok(Lineage::default());
+        };
+        let (id, name) = (renamed.id, renamed.name());
+        let message = format!("id {id}, which the ledger knows as `{}`, is named `{name}` now", self.name());
+        let help = format!("write `{name}` in the spec, or pin it with `id: {id}`");
+        Err(Finding::new(code::PLAN_RENAMED, message).at(self.address).help(help))
+    }
+
+    /// A live token stands for one declared name: what one wish deletes another could need.
+    fn alone(
+        self,
+        lineage: Lineage<'a>,
+        taken: &mut BTreeMap<u64, &'a Address>,
+    ) -> Result<Lineage<'a>, Finding> {
+        for token in lineage.current.iter().chain(&lineage.predecessors) {
+            if let Some(other) = taken.insert(token.id, self.address) {
+                let message = format!("id {} stands for {other}, too", token.id);
+                return Err(Finding::new(code::PLAN_SHARED, message).at(self.address));
+            }
+        }
+        Ok(lineage)
+    }
+
+    fn unknown_status(self, token: &LiveToken) -> Finding {
+        let message = format!("the status of id {} is {}", token.id, token.status_word());
+        Finding::new(code::LM_UNKNOWN_STATUS, message).at(self.address)
     }
 
     fn ambiguous(self, several: &[&LiveToken]) -> Finding {
@@ -151,10 +217,17 @@ impl<'a> Scene<'a> {
         self.wait_for_retirement(current, lineage, draft);
     }
 
+    /// From the portal, else from the ledger.
+    fn issued_at(self, current: &LiveToken) -> Option<jiff::Timestamp> {
+        let past = self.cx.past(self.address);
+        let known = past.issued_at.filter(|_| past.remote_id == Some(current.id));
+        current.created_on.or(known)
+    }
+
     /// `overlap`: a new token beside the old one. Says whether one is drafted.
     fn rotate_if_due(self, current: &'a LiveToken, lineage: &Lineage<'a>, draft: &mut Draft) -> bool {
         let Some(rotate) = &self.want.rotate else { return false };
-        let Some(due) = due(rotate, current.created_on, self.cx.now) else { return false };
+        let Some(due) = due(rotate, self.issued_at(current), self.cx.now) else { return false };
         let wanted = self.want.status == Some(TokenStatus::Enabled) || current.enabled();
         if !wanted || self.want.status == Some(TokenStatus::Disabled) {
             draft.wait(self.address, format!("due for rotation ({}), but disabled", due.reason), None);
@@ -255,9 +328,12 @@ impl<'a> Scene<'a> {
     fn wait_for_destinations(self, current: &LiveToken, draft: &mut Draft) {
         let past = self.cx.past(self.address);
         let ours = past.remote_id == Some(current.id);
-        let fed = |slot: &String| ours && past.delivered.get(slot) == past.fingerprint.as_ref();
+        let held = |slot: &String| {
+            past.fingerprint.is_some() && past.delivered.get(slot) == past.fingerprint.as_ref()
+        };
+        let fed = |slot: &String| ours && held(slot);
         for slot in self.want.deliver.iter().map(|d| d.slot()).filter(|slot| !fed(slot)) {
-            let until = next_due(self.want.rotate.as_ref(), current.created_on);
+            let until = next_due(self.want.rotate.as_ref(), self.issued_at(current));
             let when = match until {
                 Some(_) => "fed at the next rotation",
                 None => "no rotation declared: its secret can't be had again",
@@ -275,11 +351,11 @@ impl<'a> Scene<'a> {
 
     /// Binds the plan to what it rests on, and tells the checker what is enabled now.
     fn rely(self, draft: &mut Draft) {
-        let named = self.named();
+        let bound = self.bound();
         draft.live.push(self.expect_tokens());
         draft.enabled_counts.push(EnabledCount {
             address: self.address.clone(),
-            enabled: named.iter().filter(|t| t.enabled()).map(|t| t.id).collect(),
+            enabled: bound.iter().filter(|t| t.enabled()).map(|t| t.id).collect(),
             may_be_zero: matches!(self.want.status, Some(TokenStatus::Absent | TokenStatus::Disabled)),
         });
     }
@@ -359,6 +435,18 @@ impl<'a> Scene<'a> {
             TokenKind::BearerToken => "bearer token",
         }
     }
+}
+
+/// Everything that a token replaced, by the links from it.
+fn ancestors(id: u64, links: &BTreeSet<(u64, u64)>) -> BTreeSet<u64> {
+    let mut chain = BTreeSet::new();
+    let mut next = vec![id];
+    while let Some(id) = next.pop() {
+        let olds = links.iter().filter(|(new, _)| *new == id).map(|(_, old)| *old);
+        next.extend(olds.filter(|old| chain.insert(*old)).collect::<Vec<_>>());
+    }
+    chain.remove(&id);
+    chain
 }
 
 /// What a predecessor waits for, and until when (PRODUCT section 2, `overlap`).
