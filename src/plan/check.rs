@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Evidence, Invariant, Plan, VisibleTeams};
 use crate::model::address::Address;
+use crate::model::change::Action;
 use crate::model::step::{Rule, Shape, Step, StepId};
 use crate::model::verb::Verb;
 
@@ -66,12 +67,17 @@ struct View<'a> {
     steps: &'a [Step],
     evidence: &'a Evidence,
     position: BTreeMap<&'a StepId, usize>,
+    by_object: BTreeMap<&'a Address, Vec<&'a Step>>,
 }
 
 impl<'a> View<'a> {
     fn new(plan: &'a Plan) -> Self {
         let position = plan.steps.iter().enumerate().map(|(i, s)| (&s.id, i)).collect();
-        Self { plan, steps: &plan.steps, evidence: &plan.evidence, position }
+        let mut by_object: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for step in &plan.steps {
+            by_object.entry(&step.address).or_default().push(step);
+        }
+        Self { plan, steps: &plan.steps, evidence: &plan.evidence, position, by_object }
     }
 
     fn of_verb(&self, verb: Verb) -> impl Iterator<Item = &'a Step> {
@@ -82,6 +88,16 @@ impl<'a> View<'a> {
     fn lane<'b>(&'b self, step: &'b Step) -> impl Iterator<Item = &'a Step> + 'b {
         let lane = step.address.lane();
         self.steps.iter().filter(move |s| s.id != step.id && s.address.lane() == lane)
+    }
+
+    /// The steps of one object, in plan order.
+    fn of(&self, address: &Address) -> &[&'a Step] {
+        self.by_object.get(address).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the plan locks or unlocks the instance of an address.
+    fn switches(&self, address: &Address) -> bool {
+        self.of(&address.lane()).iter().any(|s| matches!(s.verb, Verb::Lock | Verb::Unlock))
     }
 
     /// `12`, as people see it.
@@ -109,7 +125,7 @@ fn order_and_coverage(view: &View<'_>) -> Verdict {
     for unlock in view.of_verb(Verb::Unlock) {
         covers(view, unlock, &mut breaks, &mut proof);
     }
-    invalidations_belong_to_a_switch(view, &mut breaks);
+    shapes_fit(view, &mut breaks);
     retirement_is_ordered(view, &mut breaks);
     caller_is_last(view, &mut breaks);
     if proof.is_empty() {
@@ -144,11 +160,46 @@ fn well_formed(view: &View<'_>) -> Vec<String> {
             breaks.push(format!("step {} has a guard that this version can't evaluate", i + 1));
         }
     }
-    let listed: BTreeSet<&StepId> = view.plan.changes.iter().flat_map(|c| &c.steps).collect();
+    reviewed(view, &mut breaks);
+    breaks
+}
+
+/// Each step belongs to one reviewed change of its object that stands for its verb, and each
+/// change has its steps.
+fn reviewed(view: &View<'_>, breaks: &mut Vec<String>) {
+    let mut listed = BTreeSet::new();
+    for (change, id) in view.plan.changes.iter().flat_map(|c| c.steps.iter().map(move |id| (c, id))) {
+        let step = view.position.get(id).map(|i| &view.steps[*i]);
+        match step {
+            None => breaks.push(format!("`{id}` of a reviewed change is not among the steps")),
+            Some(step) if step.address != change.address || !stands_for(change.action, step) => {
+                let (action, number) = (change.action.as_str(), view.number(step));
+                breaks.push(format!("step {number} is not what `{action} {}` says", change.address));
+            }
+            Some(_) if !listed.insert(id) => breaks.push(format!("two changes have `{id}`")),
+            Some(_) => {}
+        }
+    }
     for step in view.steps.iter().filter(|s| !listed.contains(&s.id)) {
         breaks.push(format!("step {} belongs to no reviewed change", view.number(step)));
     }
-    breaks
+}
+
+/// Whether a reviewer of this action expects such a step.
+fn stands_for(action: Action, step: &Step) -> bool {
+    match action {
+        Action::Create => step.verb == Verb::Issue && step.shape.is_none(),
+        Action::Rotate => matches!(step.shape, Some(Shape::SingleSlot | Shape::Overlap)),
+        Action::Invalidate => step.shape == Some(Shape::Invalidate),
+        Action::Deliver => step.verb == Verb::Deliver,
+        Action::Enable => step.verb == Verb::Enable,
+        Action::Disable => step.verb == Verb::Disable,
+        Action::Delete => matches!(step.verb, Verb::Disable | Verb::Delete),
+        Action::Lock => step.verb == Verb::Lock,
+        Action::Unlock => step.verb == Verb::Unlock,
+        Action::Protect => step.verb == Verb::Protect,
+        Action::Unprotect => step.verb == Verb::Unprotect,
+    }
 }
 
 /// `reset-before-lock` and `lock-last`: everything else of the instance comes before its lock.
@@ -176,6 +227,9 @@ fn covers(view: &View<'_>, switch: &Step, breaks: &mut Vec<String>, proof: &mut 
         breaks.push(format!("{} {number} has no list of visible teams", switch.verb));
         return;
     };
+    if visible.teams.is_empty() {
+        breaks.push(format!("{} {number} of {} covers no visible team", switch.verb, switch.address));
+    }
     let mut resets = Vec::new();
     for team in &visible.teams {
         if team.ignored && switch.verb == Verb::Lock {
@@ -206,26 +260,31 @@ fn in_order(switch: &Step, reset: &Step) -> bool {
     }
 }
 
-/// An `invalidate` reset exists only in a plan that locks or unlocks its instance.
-fn invalidations_belong_to_a_switch(view: &View<'_>, breaks: &mut Vec<String>) {
-    for step in view.steps.iter().filter(|s| s.shape == Some(Shape::Invalidate)) {
-        let switched = view.lane(step).any(|s| matches!(s.verb, Verb::Lock | Verb::Unlock));
-        if !switched {
-            breaks.push(format!("step {} invalidates, but its instance is not switched", view.number(step)));
+/// A shape fits its verb, so that nothing slips past what is judged by shape; and an `invalidate`
+/// reset exists only in a plan that locks or unlocks its instance.
+fn shapes_fit(view: &View<'_>, breaks: &mut Vec<String>) {
+    for step in view.steps {
+        let replaces = step.params.get("predecessor").is_some_and(|id| id != "0");
+        let fits = match (step.verb, step.shape) {
+            (Verb::Reset, Some(Shape::Invalidate | Shape::SingleSlot)) => true,
+            (Verb::Issue, Some(Shape::Overlap)) => replaces,
+            (Verb::Issue, None) => !replaces,
+            (Verb::Reset, _) | (_, Some(_)) => false,
+            (_, None) => true,
+        };
+        if !fits {
+            let shape = step.shape.map_or("no shape", Shape::as_str);
+            breaks.push(format!("step {}, a {}, has {shape}", view.number(step), step.verb));
         }
-        if step.verb != Verb::Reset {
-            breaks.push(format!("step {} has the shape `invalidate`, but is no reset", view.number(step)));
+        if step.shape == Some(Shape::Invalidate) && !view.switches(&step.address) {
+            breaks.push(format!("step {} invalidates, but its instance is not switched", view.number(step)));
         }
     }
 }
 
 /// `issue-before-retire` and `disable-before-delete` within one object.
 fn retirement_is_ordered(view: &View<'_>, breaks: &mut Vec<String>) {
-    let mut by_object: BTreeMap<&Address, Vec<&Step>> = BTreeMap::new();
-    for step in view.steps {
-        by_object.entry(&step.address).or_default().push(step);
-    }
-    for steps in by_object.values() {
+    for steps in view.by_object.values() {
         for (before, after) in steps.iter().flat_map(|a| steps.iter().map(move |b| (a, b))) {
             let rule = match (before.verb, after.verb) {
                 (Verb::Issue, Verb::Disable | Verb::Delete) => Rule::IssueBeforeRetire,
@@ -288,9 +347,9 @@ fn callers_survive(view: &View<'_>) -> Verdict {
         match token_id(step) {
             None => breaks.push(format!("step {} does not say which token it takes", view.number(step))),
             Some(id) if is_caller(view, step, id) => {
-                let connection = step.address.of_connection();
+                let number = view.number(step);
                 breaks
-                    .push(format!("step {} takes token id {id}, which {connection} uses", view.number(step)));
+                    .push(format!("step {number} takes token id {id}, which a connection of the spec uses"));
             }
             Some(_) => {}
         }
@@ -309,25 +368,27 @@ fn token_id(step: &Step) -> Option<u64> {
 /// I4: no managed name goes from an enabled token to none, unless the spec asks for it.
 fn a_name_keeps_an_enabled_token(view: &View<'_>) -> Verdict {
     let mut breaks = Vec::new();
+    let counted: BTreeSet<&Address> = view.evidence.enabled_counts.iter().map(|c| &c.address).collect();
     for step in retiring(view) {
-        if !view.evidence.enabled_counts.iter().any(|c| c.address == step.address) {
+        if !counted.contains(&step.address) {
             breaks.push(format!("step {} has no count of enabled tokens", view.number(step)));
         }
     }
-    for count in &view.evidence.enabled_counts {
+    for count in view.evidence.enabled_counts.iter().filter(|c| !c.may_be_zero) {
         let mut enabled: BTreeSet<u64> = count.enabled.iter().copied().collect();
-        let before = enabled.len();
         let mut issued = 0;
-        for step in view.steps.iter().filter(|s| s.address == count.address) {
+        for step in view.of(&count.address) {
+            let had = enabled.len() + issued;
             match (step.verb, token_id(step)) {
                 (Verb::Issue, _) => issued += 1,
                 (Verb::Enable, Some(id)) => drop(enabled.insert(id)),
                 (Verb::Disable | Verb::Delete, Some(id)) => drop(enabled.remove(&id)),
                 _ => {}
             }
-        }
-        if before > 0 && enabled.len() + issued == 0 && !count.may_be_zero {
-            breaks.push(format!("{} would be left without an enabled token", count.address));
+            if had > 0 && enabled.len() + issued == 0 {
+                let number = view.number(step);
+                breaks.push(format!("step {number} leaves {} without an enabled token", count.address));
+            }
         }
     }
     verdict(breaks, format!("{} managed names judged", view.evidence.enabled_counts.len()))
@@ -344,9 +405,11 @@ fn secrets_have_destinations(view: &View<'_>) -> Verdict {
     verdict(breaks, format!("{} steps yield a secret", secret.len()))
 }
 
-/// I6: every step touches a declared object.
+/// I6: every step touches a declared object, or a team of a declared instance that is switched.
 fn scope_is_kept(view: &View<'_>) -> Verdict {
-    let outside = view.steps.iter().filter(|s| !view.evidence.scope.iter().any(|a| a.covers(&s.address)));
+    let scope: BTreeSet<&Address> = view.evidence.scope.iter().collect();
+    let declared = |a: &Address| scope.contains(a) || scope.contains(&a.lane()) && view.switches(a);
+    let outside = view.steps.iter().filter(|s| !declared(&s.address));
     let breaks = outside
         .map(|s| format!("step {} touches {}, which is not declared", view.number(s), s.address))
         .collect();
@@ -392,14 +455,8 @@ fn protection_forbids(step: &Step) -> bool {
 
 /// Single-slot and overlap rotations; resets of an instance that is switched count under `lock`.
 fn rotations(view: &View<'_>) -> usize {
-    let switched: BTreeSet<Address> = view
-        .steps
-        .iter()
-        .filter(|s| matches!(s.verb, Verb::Lock | Verb::Unlock))
-        .map(|s| s.address.lane())
-        .collect();
     let counts = |s: &&Step| match s.shape {
-        Some(Shape::SingleSlot) => !switched.contains(&s.address.lane()),
+        Some(Shape::SingleSlot) => !view.switches(&s.address),
         Some(Shape::Overlap) => true,
         Some(Shape::Invalidate) | None => false,
     };

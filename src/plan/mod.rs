@@ -125,7 +125,7 @@ fn evidence(inputs: &Inputs<'_>, drafts: &[Draft]) -> Evidence {
     let scope = registry::scope(inputs.desired);
     Evidence {
         visible_teams: drafts.iter().filter_map(|d| d.visible_teams.clone()).collect(),
-        callers: callers(inputs.snapshot),
+        callers: callers(inputs),
         enabled_counts: drafts.iter().flat_map(|d| d.enabled_counts.clone()).collect(),
         scope,
         protected: registry::protected(inputs.desired),
@@ -136,19 +136,13 @@ fn evidence(inputs: &Inputs<'_>, drafts: &[Draft]) -> Evidence {
     }
 }
 
-/// Ids of the tokens that connections use. A token that any connection of the spec authenticates
-/// with counts for every portal in whose lists it is seen.
-fn callers(snapshot: &Snapshot) -> Vec<CallerEvidence> {
-    let ids: BTreeSet<&str> = snapshot.callers.values().filter_map(|c| c.access_id.as_deref()).collect();
-    let mut callers = Vec::new();
-    for (connection, caller) in &snapshot.callers {
-        let users = snapshot.users.iter().filter(|(user, _)| connection.covers(user));
-        let tokens = users.filter_map(|(_, user)| user.present()).flat_map(|user| &user.tokens);
-        let used = tokens.filter(|t| t.access_id.as_deref().is_some_and(|id| ids.contains(id)));
-        let all: BTreeSet<u64> = used.map(|t| t.id).chain(caller.token_ids.iter().copied()).collect();
-        callers.push(CallerEvidence { connection: connection.clone(), token_ids: all.into_iter().collect() });
-    }
-    callers
+fn callers(inputs: &Inputs<'_>) -> Vec<CallerEvidence> {
+    let callers = registry::callers(inputs.desired, inputs.snapshot).into_iter();
+    let row = |(connection, ids): (_, BTreeSet<u64>)| CallerEvidence {
+        connection,
+        token_ids: ids.into_iter().collect(),
+    };
+    callers.map(row).collect()
 }
 
 fn ring(cycle: &graph::Cycle) -> Finding {

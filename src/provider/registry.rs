@@ -1,8 +1,8 @@
 //! The closed list of kinds, and the matches that send an object to its vendor.
 
-use std::collections::BTreeMap;
 
 use futures_util::future;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::{Context, Draft};
 use super::state::{Desired, Snapshot};
@@ -27,8 +27,9 @@ pub fn drafts(cx: Context<'_>, desired: &Desired, snapshot: &Snapshot) -> Vec<Dr
             drafts.push(observed(address, snapshot.instances.get(address), draft));
         }
     }
+    let callers = callers(desired, snapshot);
     for (at, connection) in &desired.logicmonitor {
-        let caller = snapshot.callers.get(at).cloned().unwrap_or_default();
+        let caller = callers.get(at).cloned().unwrap_or_default();
         for (address, want) in &connection.users {
             let draft = |live: &_| logicmonitor::draft::user(cx, address, connection, want, live, &caller);
             drafts.push(observed(address, snapshot.users.get(address), draft));
@@ -56,15 +57,28 @@ fn observed<T>(address: &Address, live: Option<&Observed<T>>, draft: impl Fn(&T)
     Draft { findings: vec![finding], ..Draft::default() }
 }
 
-/// Addresses of declared objects: no step may leave them. An instance whose mode is managed
-/// covers all its teams; otherwise only the listed teams are in scope.
+/// Ids of the live tokens that connections of the spec use, by the connection in whose portal they
+/// are: one connection must not take the credential of another one.
+pub fn callers(desired: &Desired, snapshot: &Snapshot) -> BTreeMap<Address, BTreeSet<u64>> {
+    let access_ids: BTreeSet<&str> =
+        snapshot.callers.values().filter_map(|c| c.access_id.as_deref()).collect();
+    let ids = |(at, connection): (&Address, &logicmonitor::state::Connection)| {
+        let portal = desired.logicmonitor.iter().filter(|(_, other)| other.same_portal(connection));
+        let told = portal.filter_map(|(other, _)| snapshot.callers.get(other)).flat_map(|c| &c.token_ids);
+        let users = snapshot.users.iter().filter(|(user, _)| at.covers(user));
+        let tokens = users.filter_map(|(_, user)| user.present()).flat_map(|user| &user.tokens);
+        let seen = tokens.filter(|t| t.access_id.as_deref().is_some_and(|id| access_ids.contains(id)));
+        (at.clone(), seen.map(|t| t.id).chain(told.copied()).collect())
+    };
+    desired.logicmonitor.iter().map(ids).collect()
+}
+
+/// Addresses of declared objects: no step may leave them. A switched instance covers all its teams.
 pub fn scope(desired: &Desired) -> Vec<Address> {
     let mut scope = Vec::new();
     for (address, want) in desired.ibm.values().flat_map(|c| &c.instances) {
-        match want.external_api_auth {
-            Some(_) => scope.push(address.clone()),
-            None => scope.extend(want.teams.keys().cloned()),
-        }
+        scope.extend(want.external_api_auth.map(|_| address.clone()));
+        scope.extend(want.teams.keys().cloned());
     }
     for user in desired.logicmonitor.values().flat_map(|c| c.users.values()) {
         scope.extend(user.tokens.keys().cloned());

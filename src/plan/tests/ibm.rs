@@ -428,7 +428,7 @@ lock mon: the spec wants IAM tokens alone
 2 reset mon.team["Ops"] invalidate
 3 lock mon after 2 reset-before-lock, 2 reset-before-lock
 error plan::ambiguous mon.team["Ops"]: several visible teams stand for it: id 1, id 2
-refused I1: two steps have one id
+refused I1: two steps have one id; two changes have `reset mon.team["Ops"]`
 
 "#]]
     );
@@ -442,6 +442,7 @@ fn an_instance_without_a_visible_team_is_not_switched() {
 lock mon: the spec wants IAM tokens alone
 1 lock mon
 error plan::unreadable mon: no team is visible to me@example.com, so no token could be reset
+refused I1: lock 1 of mon covers no visible team
 
 "#]]
     );

@@ -1,5 +1,7 @@
 //! Wish + observation → changes and steps, as inline snapshots; the checker; properties.
 
+mod callers;
+mod check;
 mod ibm;
 mod logicmonitor;
 

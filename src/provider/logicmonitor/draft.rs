@@ -14,7 +14,7 @@ use crate::model::step::{Call, Expect, Recovery, Shape, Step, StepId};
 use crate::model::verb::Verb;
 use crate::model::vocabulary::TokenStatus;
 use crate::provider::draft::{Context, Draft, change, due, field, host, next_due};
-use crate::provider::state::{Caller, Rotate};
+use crate::provider::state::Rotate;
 
 /// The prefix of the API (contract logicmonitor 1).
 pub const BASE: &str = "/santaba/rest";
@@ -25,7 +25,8 @@ struct Scene<'a> {
     cx: Context<'a>,
     connection: &'a Connection,
     user: &'a LiveUser,
-    caller: &'a Caller,
+    /// Ids of tokens of this portal that connections of the spec use.
+    callers: &'a BTreeSet<u64>,
     address: &'a Address,
     want: &'a Token,
 }
@@ -46,12 +47,12 @@ pub fn user(
     connection: &Connection,
     want: &User,
     live: &LiveUser,
-    caller: &Caller,
+    callers: &BTreeSet<u64>,
 ) -> Draft {
     let mut draft = Draft::default();
     let mut taken = BTreeMap::new();
     for (token, want) in &want.tokens {
-        let scene = Scene { cx, connection, user: live, caller, address: token, want };
+        let scene = Scene { cx, connection, user: live, callers, address: token, want };
         match scene.lineage().and_then(|lineage| scene.alone(lineage, &mut taken)) {
             Ok(lineage) => scene.compare(&lineage, &mut draft),
             Err(finding) => draft.findings.push(finding),
@@ -377,7 +378,7 @@ impl<'a> Scene<'a> {
         let path = format!("{BASE}/setting/admins/{}/apitokens{query}", self.user.id);
         let mut params = self.params();
         params.insert("predecessor".into(), replaces.map_or(0, |t| t.id).to_string());
-        let is_caller = replaces.is_some_and(|t| self.caller.token_ids.contains(&t.id));
+        let is_caller = replaces.is_some_and(|t| self.callers.contains(&t.id));
         params.insert("caller".into(), is_caller.to_string());
         Step {
             shape: replaces.map(|_| Shape::Overlap),

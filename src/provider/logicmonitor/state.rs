@@ -26,6 +26,11 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Whether both connections lead to one portal; token ids are unique within it.
+    pub fn same_portal(&self, other: &Self) -> bool {
+        self.account.eq_ignore_ascii_case(&other.account) && self.domain.eq_ignore_ascii_case(&other.domain)
+    }
+
     /// The origin of the portal (contract logicmonitor 1); `/santaba/rest` is appended by the client.
     pub fn origin(&self) -> String {
         match &self.endpoint {

@@ -1,0 +1,284 @@
+//! The checker: a plan of the planner is admitted, and broken by hand it is refused.
+
+use proptest::prelude::*;
+
+use crate::model::change::Action;
+use crate::model::step::{Guard, Need, Rule, Shape, Step, StepId};
+use crate::model::verb::Verb;
+use crate::model::vocabulary::TokenStatus::{Absent, Disabled, Enabled};
+use crate::plan::check::{admit, judge};
+use crate::plan::document::{Plan, VisibleTeam};
+use crate::plan::sample::*;
+use crate::provider::ibm::state::AuthMode::{Any, IamOnly};
+
+/// An admitted plan with every sort of step: a lock, an unlock, single-slot and delivery, and for
+/// LogicMonitor create, enable, disable, delete and the rotation of the credential in use.
+fn rich() -> World {
+    let want = with_team(wants(Some(IamOnly)), "Ops", plain_team());
+    let mut world = ibm(want, is(Any, &["Ops", "Web", "DB"]));
+    let mut dev = wants(None);
+    dev.teams.insert(prod().owner("dev").item("team", "SRE"), rotated_team("SRE"));
+    let delivered = crate::provider::ibm::state::Team { deliver: vec![to("D")], ..plain_team() };
+    dev.teams.insert(prod().owner("dev").item("team", "Dev"), delivered);
+    add_instance(&mut world, "dev", dev, is(Any, &["SRE", "Dev", "Other"]));
+    add_instance(&mut world, "old", wants(Some(Any)), is(IamOnly, &["Ops"]));
+    let tokens = vec![
+        ("caller", rotated(None)),
+        ("gone", wanted(Some(Absent))),
+        ("new", wanted(Some(Enabled))),
+        ("off", wanted(Some(Disabled))),
+        ("on", wanted(Some(Enabled))),
+    ];
+    let there = vec![
+        old(live(1, "caller")),
+        live(5, "gone"),
+        live(6, "gone ;tf1 g=aa p=5"),
+        live(7, "off"),
+        disabled(live(8, "on")),
+    ];
+    add_portal(&mut world, "acme", "acme", tokens, there);
+    world
+}
+
+#[test]
+fn the_rich_plan_is_admitted_and_has_every_verb() {
+    let plan = rich().admitted();
+    let verbs: std::collections::BTreeSet<_> = plan.steps.iter().map(|s| s.verb).collect();
+    assert_eq!(verbs.len(), 8, "{verbs:?}");
+    let proofs: Vec<_> = plan.invariants.iter().map(|i| format!("{} {}", i.id, i.proof)).collect();
+    snapbox::assert_data_eq!(
+        proofs.join("\n"),
+        snapbox::IntoData::raw(snapbox::str![[r#"
+I1 lock 6 of ibm.prod.mon after resets 3, 4, 5; unlock 7 of ibm.prod.old before resets 8
+I2 no step of an instance after its lock (6)
+I3 3 steps disable or delete a token, none a credential in use
+I4 5 managed names judged
+I5 8 steps yield a secret
+I6 14 steps within 10 declared objects
+I7 rotate 2/20, enable 1/20, disable 1/10, delete 2/5, lock 2/2
+"#]])
+    );
+}
+
+/// A way to break a plan. `pick` chooses among several places; what must be refused, and why.
+type Break = fn(&mut Plan, usize);
+
+const BREAKS: &[(&str, &str, Break)] = &[
+    ("drop a reset's edge to its lock", "I1", |p, pick| {
+        let needs = &mut of(p, Verb::Lock, 0).needs;
+        let at = pick % needs.len();
+        needs.remove(at);
+    }),
+    ("give an edge to the lock another rule's name", "I1", |p, pick| {
+        let needs = &mut of(p, Verb::Lock, 0).needs;
+        let at = pick % needs.len();
+        needs[at].rule = Rule::LockLast;
+    }),
+    ("move a lock before a reset", "I2", |p, _| {
+        let at = place(p, Verb::Lock);
+        let lock = p.steps.remove(at);
+        let first = p.steps.iter().position(|s| s.address.lane() == lock.address).unwrap();
+        p.steps.insert(first, lock);
+    }),
+    ("move a reset before the unlock", "I1", |p, _| {
+        let at = place(p, Verb::Unlock);
+        let unlock = p.steps.remove(at);
+        p.steps.push(unlock);
+    }),
+    ("drop a team's reset altogether", "I1", |p, pick| {
+        let id = invalidate(p, pick).id.clone();
+        remove(p, &id);
+    }),
+    ("drop a step that was reviewed", "I1", |p, pick| {
+        let at = pick % p.steps.len();
+        let id = p.steps.remove(at).id;
+        p.steps.iter_mut().for_each(|s| s.needs.retain(|n| n.step != id));
+    }),
+    ("reset another team than the visible one", "I1", |p, pick| {
+        let step = invalidate(p, pick);
+        step.params.insert("team_id".into(), "99".into());
+    }),
+    ("forget which teams are visible", "I1", |p, _| p.evidence.visible_teams.clear()),
+    ("see one more team", "I1", |p, pick| {
+        let at = pick % p.evidence.visible_teams.len();
+        let seen = &mut p.evidence.visible_teams[at];
+        let address = seen.instance.item("team", "New");
+        seen.teams.push(VisibleTeam { address, id: 77, ignored: false });
+    }),
+    ("see no team at all", "I1", |p, pick| {
+        let at = pick % p.evidence.visible_teams.len();
+        p.evidence.visible_teams[at].teams.clear();
+    }),
+    ("add a step that nobody reviewed", "I1", |p, pick| {
+        let mut step = p.steps[pick % p.steps.len()].clone();
+        step.id = StepId::new(step.verb, &step.address, 9);
+        p.steps.push(step);
+    }),
+    ("put a delete under a reviewed creation", "I1", |p, _| {
+        let mut step = of(p, Verb::Delete, 0).clone();
+        let change = p.changes.iter_mut().find(|c| c.action == Action::Create).unwrap();
+        step.address = change.address.clone();
+        step.id = StepId::new(Verb::Delete, &step.address, 1);
+        change.steps.push(step.id.clone());
+        p.steps.push(step);
+    }),
+    ("drop a reviewed change", "I1", |p, pick| {
+        let at = pick % p.changes.len();
+        p.changes.remove(at);
+    }),
+    ("give two steps one id", "I1", |p, pick| {
+        let step = p.steps[pick % p.steps.len()].clone();
+        p.steps.push(step);
+    }),
+    ("need a step that is not there", "I1", |p, pick| {
+        let at = pick % p.steps.len();
+        let step = StepId::new(Verb::Reset, &team("Nobody"), 1);
+        p.steps[at].needs.push(Need { step, rule: Rule::LockLast });
+    }),
+    ("invalidate without a switch", "I1", |p, _| {
+        let id = of(p, Verb::Lock, 0).id.clone();
+        remove(p, &id);
+    }),
+    ("invalidate at an instance that stays open", "I1", |p, _| {
+        let step = shaped(p, Shape::SingleSlot, 0);
+        (step.shape, step.destinations) = (Some(Shape::Invalidate), vec![]);
+    }),
+    ("strip a shape, so that no limit counts it", "I1", |p, pick| {
+        let steps: Vec<_> = p.steps.iter_mut().filter(|s| s.shape.is_some()).collect();
+        let count = steps.len();
+        steps.into_iter().nth(pick % count).unwrap().shape = None;
+    }),
+    ("wait for a guard that nobody evaluates", "I1", |p, pick| {
+        let at = pick % p.steps.len();
+        p.steps[at].guards.push(Guard { condition: "old_idle >= 24h".into() });
+    }),
+    ("rotate the credential in use too early", "I1", |p, pick| {
+        let needs = &mut shaped(p, Shape::Overlap, 0).needs;
+        let at = pick % needs.len();
+        needs.remove(at);
+    }),
+    ("delete the credential in use", "I3", |p, pick| {
+        of(p, Verb::Delete, pick).params.insert("token_id".into(), "1".into());
+    }),
+    ("disable the credential in use", "I3", |p, _| {
+        of(p, Verb::Disable, 0).params.insert("token_id".into(), "1".into());
+    }),
+    ("retire a token without saying which", "I3", |p, pick| {
+        of(p, Verb::Delete, pick).params.remove("token_id");
+    }),
+    ("leave a name without an enabled token", "I4", |p, _| {
+        p.evidence.enabled_counts.iter_mut().for_each(|c| c.may_be_zero = false);
+    }),
+    ("retire where nobody counted", "I4", |p, _| p.evidence.enabled_counts.clear()),
+    ("send a new secret nowhere", "I5", |p, pick| {
+        let steps: Vec<_> = p.steps.iter_mut().filter(|s| !s.destinations.is_empty()).collect();
+        let count = steps.len();
+        steps.into_iter().nth(pick % count).unwrap().destinations.clear();
+    }),
+    ("deliver what shall be dropped", "I5", |p, pick| invalidate(p, pick).destinations.push(to("X"))),
+    ("leave the declared scope", "I6", |p, pick| {
+        let address = p.steps[pick % p.steps.len()].address.clone();
+        p.evidence.scope.retain(|declared| !declared.covers(&address));
+    }),
+    ("touch an undeclared team of an instance that stays open", "I6", |p, _| {
+        let step = of(p, Verb::Deliver, 0);
+        let (from, to) = (step.address.clone(), step.address.lane().item("team", "Other"));
+        step.address = to.clone();
+        p.changes.iter_mut().filter(|c| c.address == from).for_each(|c| c.address = to.clone());
+    }),
+    ("exceed the limit of rotations", "I7", |p, _| p.limits.rotate = 1),
+    ("exceed the limit of enabling", "I7", |p, _| p.limits.enable = 0),
+    ("exceed the limit of disabling", "I7", |p, _| p.limits.disable = 0),
+    ("exceed the limit of deletions", "I7", |p, _| p.limits.delete = 1),
+    ("exceed the limit of locks and unlocks", "I7", |p, _| p.limits.lock = 1),
+    ("take from a protected object", "I7", |p, pick| {
+        let takes = [Verb::Reset, Verb::Disable, Verb::Delete, Verb::Lock, Verb::Unlock];
+        let address = of(p, takes[pick % takes.len()], pick).address.clone();
+        p.evidence.protected.push(if pick % 2 == 0 { address } else { address.lane() });
+    }),
+    ("rotate a protected token", "I7", |p, _| {
+        let address = shaped(p, Shape::Overlap, 0).address.clone();
+        p.evidence.protected.push(address);
+    }),
+];
+
+fn place(plan: &Plan, verb: Verb) -> usize {
+    plan.steps.iter().position(|s| s.verb == verb).unwrap()
+}
+
+fn nth(plan: &mut Plan, hit: impl Fn(&Step) -> bool, pick: usize) -> &mut Step {
+    let mut steps: Vec<_> = plan.steps.iter_mut().filter(|s| hit(s)).collect();
+    let at = pick % steps.len();
+    steps.swap_remove(at)
+}
+
+fn of(plan: &mut Plan, verb: Verb, pick: usize) -> &mut Step {
+    nth(plan, |s| s.verb == verb, pick)
+}
+
+fn shaped(plan: &mut Plan, shape: Shape, pick: usize) -> &mut Step {
+    nth(plan, |s| s.shape == Some(shape), pick)
+}
+
+fn invalidate(plan: &mut Plan, pick: usize) -> &mut Step {
+    shaped(plan, Shape::Invalidate, pick)
+}
+
+/// Takes a step away with everything that names it, as a careful forger would.
+fn remove(plan: &mut Plan, id: &StepId) {
+    plan.steps.retain(|s| s.id != *id);
+    plan.steps.iter_mut().for_each(|s| s.needs.retain(|n| n.step != *id));
+    plan.changes.iter_mut().for_each(|c| c.steps.retain(|s| s != id));
+    plan.changes.retain(|c| !c.steps.is_empty());
+}
+
+#[test]
+fn each_way_to_break_a_plan_is_refused_by_its_invariant() {
+    let plan = rich().admitted();
+    for (what, invariant, break_it) in BREAKS {
+        let mut broken = plan.clone();
+        break_it(&mut broken, 0);
+        let refused: Vec<_> = judge(&broken).into_iter().filter(|i| !i.holds).map(|i| i.id).collect();
+        assert!(refused.iter().any(|id| id == invariant), "{what}: {refused:?}");
+        assert!(admit(broken).is_err(), "{what}");
+    }
+}
+
+#[test]
+fn a_reset_of_an_open_team_is_no_part_of_a_lock_and_may_be_dropped_only_with_its_review() {
+    let mut plan = rich().admitted();
+    let id = shaped(&mut plan, Shape::SingleSlot, 0).id.clone();
+    remove(&mut plan, &id);
+    assert!(admit(plan).is_ok());
+}
+
+#[test]
+fn a_name_may_be_switched_to_another_token_only_new_before_old() {
+    let mut plan = rich().admitted();
+    let mut enable = of(&mut plan, Verb::Enable, 0).clone();
+    enable.params.insert("token_id".into(), "70".into());
+    let off = of(&mut plan, Verb::Disable, 0).address.clone();
+    (enable.address, enable.id) = (off.clone(), StepId::new(Verb::Enable, &off, 1));
+    plan.evidence.enabled_counts.iter_mut().filter(|c| c.address == off).for_each(|c| c.may_be_zero = false);
+    let held = |steps: Vec<Step>| {
+        let plan = Plan { steps, ..plan.clone() };
+        judge(&plan).iter().any(|i| i.id == "I4" && i.holds)
+    };
+    let at = place(&plan, Verb::Disable);
+    let (mut before, mut after) = (plan.steps.clone(), plan.steps.clone());
+    before.insert(at, enable.clone());
+    after.insert(at + 1, enable);
+    assert!(held(before) && !held(after));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_single_break_is_ever_admitted(which in 0..BREAKS.len(), pick in 0..32_usize) {
+        let (what, _, break_it) = BREAKS[which];
+        let mut plan = rich().admitted();
+        break_it(&mut plan, pick);
+        prop_assert!(admit(plan).is_err(), "{what} ({pick})");
+    }
+}
