@@ -20,7 +20,7 @@ use crate::provider::logicmonitor::state as lm;
 use crate::provider::state::{Caller, Desired, Rotate, Snapshot};
 
 /// Everything that a plan is made from, open to a test's changes.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct World {
     pub desired: Desired,
     pub snapshot: Snapshot,

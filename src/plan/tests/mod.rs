@@ -4,6 +4,9 @@ mod callers;
 mod check;
 mod ibm;
 mod logicmonitor;
+mod model;
+mod properties;
+mod worlds;
 
 /// Compares a plan's story with an inline snapshot.
 macro_rules! tells {

@@ -104,8 +104,8 @@ impl<'a> Scene<'a> {
         let marked = bound.iter().filter(ours).filter_map(|t| Some((t.id, marker(&t.note)?.1?)));
         let past = self.cx.past(self.address);
         let known = past.remote_id.zip(past.predecessor);
-        let live = |(id, _): &(u64, u64)| bound.iter().any(|t| t.id == *id);
-        marked.chain(known.filter(live)).collect()
+        let live = |(id, old): &(u64, u64)| id != old && bound.iter().any(|t| t.id == *id);
+        marked.chain(known).filter(live).collect()
     }
 
     /// The token that stands for a pin: the pinned one, or the last of those that replaced it.
