@@ -16,6 +16,8 @@ pub struct Evidence {
     pub callers: Vec<CallerEvidence>,
     /// For each managed token name that a step touches: its live tokens that are enabled.
     pub enabled_counts: Vec<EnabledCount>,
+    /// How much each connection manages that is there: what `limits.percent` is a share of.
+    pub managed: Vec<Managed>,
     /// Addresses of declared objects: no step leaves them.
     pub scope: Vec<Address>,
     /// Addresses under `protect: true`.
@@ -56,4 +58,15 @@ pub struct EnabledCount {
     pub enabled: Vec<u64>,
     /// The spec asks for `absent` or `disabled`, so it may come to zero.
     pub may_be_zero: bool,
+}
+
+/// The declared objects of a connection that are live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Managed {
+    pub connection: Address,
+    /// Listed teams and declared token names.
+    pub tokens: usize,
+    /// Instances whose `external_api_auth` is declared.
+    pub instances: usize,
 }

@@ -127,6 +127,7 @@ fn evidence(inputs: &Inputs<'_>, drafts: &[Draft]) -> Evidence {
         visible_teams: drafts.iter().filter_map(|d| d.visible_teams.clone()).collect(),
         callers: callers(inputs),
         enabled_counts: drafts.iter().flat_map(|d| d.enabled_counts.clone()).collect(),
+        managed: registry::managed(inputs.desired, inputs.snapshot),
         scope,
         protected: registry::protected(inputs.desired),
         new_state: match inputs.history.head {

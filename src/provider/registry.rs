@@ -11,6 +11,7 @@ use super::{ibm, logicmonitor};
 use crate::http::{Reader, Writer};
 use crate::model::address::Address;
 use crate::model::code;
+use crate::model::evidence::Managed;
 use crate::model::finding::Finding;
 use crate::model::history::Facts;
 use crate::model::observed::Observed;
@@ -84,6 +85,27 @@ pub fn scope(desired: &Desired) -> Vec<Address> {
         scope.extend(user.tokens.keys().cloned());
     }
     scope
+}
+
+/// How many declared objects of each connection are live.
+pub fn managed(desired: &Desired, snapshot: &Snapshot) -> Vec<Managed> {
+    let ibm = desired.ibm.iter().map(|(at, connection)| {
+        let live = |at| snapshot.instances.get(at).and_then(Observed::present);
+        let instances = connection.instances.iter().filter_map(|(at, want)| Some((want, live(at)?)));
+        let instances: Vec<_> = instances.collect();
+        Managed {
+            connection: at.clone(),
+            tokens: instances.iter().map(|(want, live)| ibm::draft::seen(want, live)).sum(),
+            instances: instances.iter().filter(|(want, _)| want.external_api_auth.is_some()).count(),
+        }
+    });
+    let logicmonitor = desired.logicmonitor.iter().map(|(at, connection)| {
+        let live = |at| snapshot.users.get(at).and_then(Observed::present);
+        let users = connection.users.iter().filter_map(|(at, want)| Some((want, live(at)?)));
+        let tokens = users.map(|(want, live)| logicmonitor::draft::seen(want, live)).sum();
+        Managed { connection: at.clone(), tokens, instances: 0 }
+    });
+    ibm.chain(logicmonitor).collect()
 }
 
 /// Addresses under `protect: true`.

@@ -3,6 +3,7 @@
 mod callers;
 mod check;
 mod ibm;
+mod limits;
 mod logicmonitor;
 mod model;
 mod properties;

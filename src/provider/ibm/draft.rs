@@ -46,6 +46,20 @@ pub fn instance(
     draft
 }
 
+/// How many listed teams are visible.
+pub fn seen(want: &Instance, live: &LiveInstance) -> usize {
+    let visible = |(at, want): &(&Address, &Team)| live.teams.iter().any(|live| names(at, want, live));
+    want.teams.iter().filter(visible).count()
+}
+
+/// Whether a declared team is a visible one: by pin, else by name.
+fn names(address: &Address, want: &Team, live: &LiveTeam) -> bool {
+    match want.id {
+        Some(id) => id == live.id,
+        None => address.name() == live.name,
+    }
+}
+
 /// The auth mode in force. The probe decides; the stored setting alone may be an older or a newer
 /// request (contract ibm 2.5).
 fn mode(address: &Address, live: &LiveInstance) -> Result<AuthMode, Finding> {
@@ -451,13 +465,10 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// The declared team that a visible one is: by pin, else by name.
+    /// The declared team that a visible one is.
     fn declared(self, team: &LiveTeam) -> Option<&'a Team> {
-        let hit = |(address, want): &(&Address, &Team)| match want.id {
-            Some(id) => id == team.id,
-            None => address.name() == team.name,
-        };
-        self.want.teams.iter().find(hit).map(|(_, want)| want)
+        let hit = self.want.teams.iter().find(|(address, want)| names(address, want, team));
+        hit.map(|(_, want)| want)
     }
 
     fn team_address(self, team: &LiveTeam) -> Address {

@@ -64,6 +64,16 @@ pub fn user(
     draft
 }
 
+/// How many declared tokens have a live one.
+pub fn seen(want: &User, live: &LiveUser) -> usize {
+    let names: BTreeSet<_> = live.tokens.iter().map(|t| (t.kind, t.name())).collect();
+    let ids: BTreeSet<u64> = live.tokens.iter().map(|t| t.id).collect();
+    let there = |(at, token): &(&Address, &Token)| {
+        names.contains(&(token.kind, at.name())) || token.id.is_some_and(|id| ids.contains(&id))
+    };
+    want.tokens.iter().filter(there).count()
+}
+
 impl<'a> Scene<'a> {
     fn name(self) -> &'a str {
         self.address.name()
