@@ -186,85 +186,6 @@ waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the ne
 }
 
 #[test]
-fn a_predecessor_waits_for_its_overlap_and_soak() {
-    let mut world = lm(vec![("ci", rotated(None))], vec![live(5, "ci"), live(6, "ci ;tf1 g=aa p=5")]);
-    tells!(
-        world,
-        str![[r#"
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation until 2027-02-10T10:00:00Z
-waiting svc.api_token["ci"]: predecessor id 5: disable, when it was unused for 1d until 2026-11-13T10:00:00Z
-
-"#]]
-    );
-    live_svc(&mut world).tokens[0].status = DISABLED;
-    tells!(
-        world,
-        str![[r#"
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation until 2027-02-10T10:00:00Z
-waiting svc.api_token["ci"]: predecessor id 5: disabled; delete after its soak
-
-"#]]
-    );
-}
-
-#[test]
-fn equal_names_are_no_lineage_and_stop_until_one_is_pinned() {
-    let mut world = lm(vec![("ci", wanted(Some(Enabled)))], vec![live(5, "ci"), live(6, "ci")]);
-    tells!(
-        world,
-        str![[r#"
-error plan::ambiguous svc.api_token["ci"]: 2 live tokens have this name: id 5 (enabled, note "ci"), id 6 (enabled, note "ci")
-
-"#]]
-    );
-    want_token(&mut world, "ci").id = Some(6);
-    tells!(
-        world,
-        str![[r#"
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; no rotation declared: its secret can't be had again
-
-"#]]
-    );
-    want_token(&mut world, "ci").id = Some(7);
-    tells!(
-        world,
-        str![[r#"
-error plan::name_not_found svc.api_token["ci"]: svc has no API token with the pinned id 7
-
-"#]]
-    );
-}
-
-#[test]
-fn a_marker_counts_only_on_a_token_that_our_own_user_created() {
-    let mut world = lm(vec![("ci", wanted(None))], vec![live(5, "ci"), live(6, "ci ;tf1 g=aa p=5")]);
-    live_svc(&mut world).tokens[1].created_by = "mallory".into();
-    tells!(
-        world,
-        str![[r#"
-error plan::ambiguous svc.api_token["ci"]: 2 live tokens have this name: id 5 (enabled, note "ci"), id 6 (enabled, note "ci ;tf1 g=aa p=5")
-
-"#]]
-    );
-    live_svc(&mut world).caller = None;
-    assert!(world.story().contains("error plan::ambiguous"));
-}
-
-#[test]
-fn the_ledger_tells_a_predecessor_too() {
-    let world = lm(vec![("ci", wanted(None))], vec![live(5, "ci"), live(6, "ci")]);
-    let past = Past { remote_id: Some(6), predecessor: Some(5), ..Past::default() };
-    tells!(
-        world.past(&token("ci"), past),
-        str![[r#"
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; no rotation declared: its secret can't be had again
-waiting svc.api_token["ci"]: predecessor id 5: disable (no `rotate` declared any more)
-
-"#]]
-    );
-}
-
-#[test]
 fn a_token_disabled_outside_is_enabled_only_when_someone_looks() {
     let mut world = lm(vec![("ci", wanted(Some(Enabled)))], vec![disabled(live(5, "ci"))])
         .past(&token("ci"), Past { enabled: Some(true), ..Past::default() });
@@ -368,70 +289,6 @@ error plan::user_missing svc: there is no `svc` on the vendor's side
 }
 
 #[test]
-fn a_pin_stands_for_what_replaced_the_pinned_token() {
-    let mut world = lm(vec![("ci", rotated(None))], vec![old(live(5, "before"))]);
-    want_token(&mut world, "ci").id = Some(5);
-    tells!(
-        world,
-        str![[r#"
-rotate svc.api_token["ci"]: 91d old, max_age 90d
-1 issue svc.api_token["ci"] overlap > ops-env#KEY
-
-"#]]
-    );
-    live_svc(&mut world).tokens.push(live(6, "ci ;tf1 g=aa p=5"));
-    tells!(
-        world,
-        str![[r#"
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation until 2027-02-10T10:00:00Z
-waiting svc.api_token["ci"]: predecessor id 5: disable, when it was unused for 1d until 2026-11-13T10:00:00Z
-
-"#]]
-    );
-    live_svc(&mut world).tokens.remove(0);
-    assert!(!world.story().contains("error"), "the marker still names the deleted one");
-}
-
-#[test]
-fn deleting_a_pinned_token_leaves_another_lineage_of_the_name_alone() {
-    let tokens = vec![live(5, "ci"), live(6, "ci"), live(7, "ci ;tf1 g=aa p=6")];
-    let mut world = lm(vec![("ci", wanted(Some(Absent)))], tokens);
-    want_token(&mut world, "ci").id = Some(5);
-    tells!(
-        world,
-        str![[r#"
-delete svc.api_token["ci"]: the spec wants it absent
-1 delete svc.api_token["ci"] id 5
-
-"#]]
-    );
-}
-
-#[test]
-fn markers_that_name_each_other_are_no_lineage() {
-    let tokens = vec![live(5, "ci ;tf1 g=aa p=6"), live(6, "ci ;tf1 g=bb p=5")];
-    tells!(
-        lm(vec![("ci", wanted(Some(Enabled)))], tokens),
-        str![[r#"
-error plan::ambiguous svc.api_token["ci"]: 2 live tokens have this name: id 5 (enabled, note "ci ;tf1 g=aa p=6"), id 6 (enabled, note "ci ;tf1 g=bb p=5")
-
-"#]]
-    );
-}
-
-#[test]
-fn a_renamed_token_is_found_by_the_ledger_and_not_created_again() {
-    let world = lm(vec![("ci", wanted(Some(Enabled)))], vec![live(5, "cd")]);
-    tells!(
-        world.past(&token("ci"), Past { remote_id: Some(5), ..Past::default() }),
-        str![[r#"
-error plan::renamed svc.api_token["ci"]: id 5, which the ledger knows as `ci`, is named `cd` now
-
-"#]]
-    );
-}
-
-#[test]
 fn a_token_of_unknown_status_is_not_acted_on() {
     let odd = LiveToken { status: 3, ..live(5, "ci") };
     for status in [Enabled, Disabled, Absent] {
@@ -444,26 +301,10 @@ fn a_token_of_unknown_status_is_not_acted_on() {
 }
 
 #[test]
-fn one_live_token_does_not_stand_for_two_names() {
-    let pinned = Token { id: Some(5), ..wanted(Some(Absent)) };
-    let world = lm(vec![("a", pinned), ("ci", wanted(Some(Enabled)))], vec![live(5, "ci")]);
-    assert!(world.story().contains("error plan::shared"), "{}", world.story());
-}
-
-#[test]
 fn the_ledger_tells_an_age_that_the_portal_does_not() {
     let unknown = LiveToken { created_on: None, ..live(5, "ci") };
     let world = lm(vec![("ci", rotated(None))], vec![unknown]);
     assert!(world.story().starts_with("rotate"), "{}", world.story());
     let past = Past { remote_id: Some(5), issued_at: Some(days_ago(89)), ..Past::default() };
     assert!(!world.past(&token("ci"), past).story().contains("rotate "));
-}
-
-#[test]
-fn a_pinned_token_that_is_gone_is_absent() {
-    let mut world = lm(vec![("ci", wanted(Some(Absent)))], vec![]);
-    want_token(&mut world, "ci").id = Some(5);
-    assert_eq!(world.story(), "nothing\n");
-    live_svc(&mut world).tokens.push(live(6, "ci"));
-    assert_eq!(world.story(), "nothing\n", "another token of the name is not ours to take");
 }

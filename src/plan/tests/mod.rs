@@ -4,9 +4,11 @@ mod callers;
 mod check;
 mod ibm;
 mod limits;
+mod lineage;
 mod logicmonitor;
 mod model;
 mod properties;
+mod team_tokens;
 mod worlds;
 
 /// Compares a plan's story with an inline snapshot.

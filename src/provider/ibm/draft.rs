@@ -48,12 +48,12 @@ pub fn instance(
 
 /// How many listed teams are visible.
 pub fn seen(want: &Instance, live: &LiveInstance) -> usize {
-    let visible = |(at, want): &(&Address, &Team)| live.teams.iter().any(|live| names(at, want, live));
+    let visible = |(at, want): &(&Address, &Team)| live.teams.iter().any(|live| stands_for(at, want, live));
     want.teams.iter().filter(visible).count()
 }
 
 /// Whether a declared team is a visible one: by pin, else by name.
-fn names(address: &Address, want: &Team, live: &LiveTeam) -> bool {
+fn stands_for(address: &Address, want: &Team, live: &LiveTeam) -> bool {
     match want.id {
         Some(id) => id == live.id,
         None => address.name() == live.name,
@@ -467,7 +467,7 @@ impl<'a> Scene<'a> {
 
     /// The declared team that a visible one is.
     fn declared(self, team: &LiveTeam) -> Option<&'a Team> {
-        let hit = self.want.teams.iter().find(|(address, want)| names(address, want, team));
+        let hit = self.want.teams.iter().find(|(address, want)| stands_for(address, want, team));
         hit.map(|(_, want)| want)
     }
 
