@@ -7,6 +7,7 @@ mod limits;
 mod lineage;
 mod logicmonitor;
 mod model;
+mod order;
 mod properties;
 mod team_tokens;
 mod worlds;
