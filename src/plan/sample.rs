@@ -66,6 +66,7 @@ impl World {
             expires: EXPIRES,
             target: Target::Live,
             spec_path: "tokens.yaml".into(),
+            ledger: ".tokenform/ledger.jsonl".into(),
             spec_digest: key.digest("spec", b""),
             key: &key,
             unattended: self.unattended,

@@ -1,8 +1,8 @@
 //! The closed list of kinds, and the matches that send an object to its vendor.
 
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future;
-use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::{Context, Draft};
 use super::state::{Desired, Snapshot};
