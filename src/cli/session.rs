@@ -199,12 +199,13 @@ pub fn raise_limits(desired: &mut Desired, given: &[String]) -> Result<(), Failu
         ("disable", &mut desired.limits.disable),
         ("delete", &mut desired.limits.delete),
         ("lock", &mut desired.limits.lock),
+        ("percent", &mut desired.limits.percent),
     ]);
     for text in given {
         let parsed = text.split_once('=').and_then(|(name, count)| Some((name, count.parse().ok()?)));
         let slot = parsed.and_then(|(name, count)| limits.get_mut(name).map(|slot| (slot, count)));
         let Some((slot, count)) = slot else {
-            let help = "Write NAME=COUNT, with a name of: rotate, enable, disable, delete, lock.";
+            let help = "Write NAME=COUNT, with a name of: rotate, enable, disable, delete, lock, percent.";
             return Err(Failure::usage(format!("`--limit {text}` is not a limit"), help));
         };
         **slot = count;

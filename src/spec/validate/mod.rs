@@ -49,7 +49,7 @@ pub fn validate(root: &Entry, spec: &Spec, around: &Around<'_>) -> (Desired, Vec
     let logicmonitor = pairs(root.get("logicmonitor"), &spec.logicmonitor)
         .filter_map(|(at, s)| logicmonitor::connection(&mut checker, at, s))
         .collect();
-    let limits = limits(&mut checker, root, spec.limits.get());
+    let limits = limits(spec.limits.get());
     delivery::unused(&mut checker);
     let Checker { findings, destinations, .. } = checker;
     (Desired { ibm, logicmonitor, destinations, limits }, findings)
@@ -213,22 +213,15 @@ fn list(items: &Items<String>) -> Option<Vec<String>> {
     items.get()?.iter().map(Given::cloned).collect()
 }
 
-fn limits(checker: &mut Checker<'_>, root: &Entry, spec: Option<&LimitsSpec>) -> Limits {
+fn limits(spec: Option<&LimitsSpec>) -> Limits {
     let default = Limits::default();
     let Some(spec) = spec else { return default };
-    if spec.percent.get().is_some_and(|percent| *percent != default.percent) {
-        let place = root.place(&["limits", "percent"]);
-        checker.tell(
-            Finding::new(code::SPEC_NOT_YET, "`limits.percent` is not built yet")
-                .label(place, "not built yet"),
-        );
-    }
     Limits {
         rotate: spec.rotate.cloned().unwrap_or(default.rotate),
         enable: spec.enable.cloned().unwrap_or(default.enable),
         disable: spec.disable.cloned().unwrap_or(default.disable),
         delete: spec.delete.cloned().unwrap_or(default.delete),
         lock: spec.lock.cloned().unwrap_or(default.lock),
-        percent: default.percent,
+        percent: spec.percent.cloned().unwrap_or(default.percent),
     }
 }
