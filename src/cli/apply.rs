@@ -12,7 +12,7 @@ use super::exit::{Exit, Failure};
 use super::output::Output;
 use super::plan::{admitted, usable};
 use super::session::{Session, read_file};
-use super::{Global, block_on, status};
+use super::{Global, block_on};
 use crate::apply::{self, Applied, Ground};
 use crate::env::Env;
 use crate::model::address::Address;
@@ -123,7 +123,7 @@ fn spec_of(command: &Apply, bytes: &[u8]) -> Result<PathBuf, Failure> {
 fn settled(session: &Session, output: &Output) -> Result<(), Failure> {
     state::fold(&session.state)?;
     let Some(unfinished) = session.state.unfinished()? else { return Ok(()) };
-    output.say(&status::in_flight(&unfinished, output));
+    output.say(&report::status::in_flight(&unfinished, &session.state.journal_path(), &output.style));
     let message = format!("apply {} did not come to its end; nothing was sent", unfinished.apply_id);
     let finding = Finding::new(code::UNFINISHED, message);
     Err(Failure::new(Exit::Partial, finding))

@@ -10,7 +10,6 @@ use super::{Global, session};
 use crate::env::Env;
 use crate::report;
 use crate::state::StateDir;
-use crate::state::replay::{Stage, StepLog, Unfinished};
 
 /// Show an apply that did not come to its end
 ///
@@ -35,28 +34,9 @@ pub fn run(command: &Status, global: &Global, _env: &Env, output: &Output) -> Re
             Ok(Exit::Done)
         }
         Some(unfinished) => {
-            output.data(in_flight(&unfinished, output).as_bytes());
+            let text = report::status::in_flight(&unfinished, &state.journal_path(), &output.style);
+            output.data(text.as_bytes());
             Ok(Exit::Partial)
         }
-    }
-}
-
-/// What an interrupted apply left, and what a person can do until `resume` is built.
-pub fn in_flight(unfinished: &Unfinished, output: &Output) -> String {
-    let steps: Vec<_> =
-        unfinished.steps.iter().map(|log| (log.step.clone(), stage(log).to_owned())).collect();
-    report::status::in_flight(&unfinished.apply_id, &steps, &output.style)
-}
-
-/// What a step's last record says, in words.
-fn stage(log: &StepLog) -> &'static str {
-    match log.stage {
-        Stage::Began => "its request may have left; nothing is known of its effect",
-        Stage::Answered => "it happened; its value may not have been delivered",
-        Stage::Delivered => "it happened and was delivered, at least in part; not proved",
-        Stage::Done => "done",
-        Stage::Refused => "nothing happened",
-        Stage::Failed => "it happened; a delivery or a proof failed",
-        Stage::InDoubt => "in doubt",
     }
 }

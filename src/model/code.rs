@@ -233,19 +233,19 @@ codes! {
         "Correct `owner`, or the `token_reset` path.";
     IBM_RESET_UNCONFIRMED = "tokenform::ibm::reset_unconfirmed", Error,
         "It is not proved that the old token is dead.",
-        "Look at the team's token in the console, then run `tokenform resume`.";
+        "Look at the team's token in the console; `tokenform status` says how to go on.";
     IBM_RESET_PATH = "tokenform::ibm::reset_path", Error,
         "The configured `token_reset` call is not one that the vendor knows.",
         "Correct `method` and `path`: what your own console calls when its button is pressed.";
     IBM_MODE_UNCONFIRMED = "tokenform::ibm::mode_unconfirmed", Error,
         "It is not proved that the authentication mode took effect.",
-        "Look at the instance, then run `tokenform resume`; nothing is sent twice.";
+        "Look at the instance, then plan again; nothing is sent twice.";
     IBM_PARAMETERS_CHANGED = "tokenform::ibm::parameters_changed", Error,
         "Other parameters of the instance are not as they were before the change.",
         "Compare them with the values named here and restore what was not meant to change.";
     LOCK_NOT_COVERED = "tokenform::apply::lock_not_covered", Error,
         "A visible team has no proved reset of this plan, or its token has moved since.",
-        "Run `tokenform resume`: it shows the amended plan and asks for approval again.";
+        "Plan again: the new plan covers the teams that are visible now.";
     LM_UNKNOWN_STATUS = "tokenform::logicmonitor::unknown_status", Error,
         "A token's status is neither 1 (disabled) nor 2 (enabled).",
         "Look at the token in the portal; tokenform does not act on a status it does not know.";
@@ -254,7 +254,7 @@ codes! {
         "The useless token is deleted again; see what the portal answered and try once more.";
     LM_NOT_PROVED = "tokenform::logicmonitor::not_proved", Error,
         "The portal does not show yet what a step has done.",
-        "Wait and run `resume`.";
+        "Wait a minute, look at the token in the portal, and plan again.";
     SEAL_EDITED = "tokenform::seal::edited", Error,
         "The plan file's bytes do not match its seal.",
         "Make the plan again; an edited plan never runs.";
@@ -323,7 +323,7 @@ codes! {
         "Upgrade tokenform.";
     STATE_UNSETTLED = "tokenform::state::unsettled", Error,
         "The journal of an interrupted apply is still open.",
-        "Run `resume`.";
+        "See `tokenform status`.";
     STATE_TORN = "tokenform::state::torn", Warning,
         "A crash left the last line of a file half written; nothing had acted on it.",
         "Nothing to do; the half line is dropped.";

@@ -78,7 +78,7 @@ mod tests {
             in_doubt: vec![sample::line("Web", "no answer")],
             not_started: vec![sample::line("DB", ""), sample::line("CI", "")],
             deferred: vec![],
-            next: Some("tokenform resume".to_owned()),
+            next: Some("tokenform status".to_owned()),
             proof: Some("1 of 5 old keys was refused.".to_owned()),
         };
         snapbox::assert_data_eq!(
@@ -102,7 +102,7 @@ Not started:
 
 1 of 5 old keys was refused.
 
-Next: tokenform resume
+Next: tokenform status
 
 "#]])
         );

@@ -112,7 +112,8 @@ impl StateDir {
         self.path.join("ledger.jsonl")
     }
 
-    fn journal_path(&self) -> PathBuf {
+    /// Where the journal of an apply is, until it is folded into the ledger.
+    pub fn journal_path(&self) -> PathBuf {
         self.path.join("journal").join("current.jsonl")
     }
 
