@@ -183,6 +183,9 @@ codes! {
     PLAN_OWNER_REFUSED = "tokenform::plan::owner_refused", Error,
         "The owner can't hold a usable token: suspended, stock administrator or `lmsupport`.",
         "Use an active API-only user with a custom role.";
+    PLAN_RESETS_OWED = "tokenform::plan::resets_owed", Warning,
+        "An instance was unlocked, and the resets that must follow did not all happen.",
+        "Reset the token of the team in the console, or lock the instance again.";
     PLAN_NOT_COVERED = "tokenform::plan::not_covered", Warning,
         "`other_teams: ignore` locks an instance without resetting the tokens of some teams.",
         "If the instance is unlocked one day, those tokens work again.";

@@ -29,6 +29,9 @@ pub struct Past {
     pub delivered: BTreeMap<String, Fingerprint>,
     /// The id of the token that the present one replaces, and when it was replaced.
     pub predecessor: Option<u64>,
+    /// When a step of ours opened the instance; a later lock forgets it. Tokens issued before may
+    /// work again since then.
+    pub unlocked_at: Option<Timestamp>,
 }
 
 /// What is learnt while a step runs. Secret-free: stored in the journal and in the ledger.

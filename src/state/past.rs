@@ -24,8 +24,10 @@ fn add(history: &mut History, line: &Line) {
         Verb::Delete => *past = Past::default(),
         // the value that was read is the object's present one
         Verb::Deliver => past.fingerprint = line.facts.fingerprint.clone().or(past.fingerprint.take()),
-        // what these set is read live, not remembered here
-        Verb::Lock | Verb::Unlock | Verb::Protect | Verb::Unprotect => {}
+        // the mode itself is read live; since when earlier tokens may work again is not
+        Verb::Unlock => past.unlocked_at = Some(line.at),
+        Verb::Lock => past.unlocked_at = None,
+        Verb::Protect | Verb::Unprotect => {}
     }
     past.delivered.extend(line.delivered.clone());
     if *past == Past::default() {

@@ -198,3 +198,29 @@ error plan::unreadable mon.team["SRE"]: the token in SRE (id 1) was not read
     want_mon(&mut world).external_api_auth = Some(IamOnly);
     assert!(world.story().contains("error plan::unreadable"));
 }
+
+#[test]
+fn resets_that_an_unlock_owes_are_not_forgotten() {
+    let unlocked = |days| Past { unlocked_at: Some(days_ago(days)), ..Past::default() };
+    let mut want = rotated_team("SRE");
+    want.rotate = None;
+    let world = ibm(with_team(wants(Some(Any)), "SRE", want), is(Any, &["SRE", "Guests"]));
+    let world = world.past(&team("SRE"), issued(5, "SRE", Some("ops-env#SRE")));
+    let owing = world.clone().past(&mon(), unlocked(2));
+    tells!(
+        owing.clone(),
+        str![[r#"
+rotate mon.team["SRE"]: owed since the unlock: earlier tokens may work again
+1 reset mon.team["SRE"] single-slot > ops-env#SRE
+warning plan::resets_owed mon.team["Guests"]: the token in Guests was not reset since the unlock: earlier ones may work
+
+"#]]
+    );
+    tells!(
+        world.past(&mon(), unlocked(9)).past(&team("Guests"), issued(8, "Guests", None)),
+        str![[r#"
+nothing
+
+"#]]
+    );
+}

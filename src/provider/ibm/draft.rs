@@ -195,10 +195,21 @@ impl<'a> Scene<'a> {
 
     fn declared_teams(self, draft: &mut Draft) {
         for team in &self.live.teams {
-            if let Some(want) = self.declared(team) {
+            let want = self.declared(team);
+            if let Some(want) = want {
                 self.token(team, want, draft);
             }
+            if self.owed(team) && want.is_none_or(|want| want.deliver.is_empty()) {
+                draft.findings.push(self.resets_owed(team));
+            }
         }
+    }
+
+    /// Whether an unlock of ours was not followed by the team's reset: the apply was interrupted.
+    fn owed(self, team: &LiveTeam) -> bool {
+        let issued_at = self.cx.past(&self.team_address(team)).issued_at;
+        let unlocked_at = self.cx.past(self.address).unlocked_at;
+        unlocked_at.is_some_and(|unlocked| issued_at.is_none_or(|issued| issued < unlocked))
     }
 
     /// A token of an instance that stays `ANY`: rotated when due, else brought where it is missing.
@@ -213,6 +224,10 @@ impl<'a> Scene<'a> {
         let issued_at = past.issued_at.filter(|_| ours);
         let due = want.rotate.as_ref().and_then(|rotate| due(rotate, issued_at, self.cx.now));
         match due {
+            _ if self.owed(team) && !want.deliver.is_empty() => {
+                let reason = "owed since the unlock: earlier tokens may work again";
+                self.rotate(team, want, reason.into(), draft);
+            }
             Some(due) => {
                 let id = self.rotate(team, want, due.reason, draft);
                 draft.unknown_age.extend(id.filter(|_| due.only_unknown_age));
@@ -499,6 +514,12 @@ impl<'a> Scene<'a> {
     fn not_covered(self, team: &LiveTeam) -> Finding {
         let message = format!("NOT covered: the token in {} (id {}) is not reset", team.name, team.id);
         Finding::new(code::PLAN_NOT_COVERED, message).at(&self.team_address(team))
+    }
+
+    fn resets_owed(self, team: &LiveTeam) -> Finding {
+        let message =
+            format!("the token in {} was not reset since the unlock: earlier ones may work", team.name);
+        Finding::new(code::PLAN_RESETS_OWED, message).at(&self.team_address(team))
     }
 
     fn unlisted(self, team: &LiveTeam) -> Finding {
