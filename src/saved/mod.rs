@@ -51,7 +51,7 @@ pub fn seal(plan: &Plan, key: &DigestKey) -> Vec<u8> {
 /// Reads a plan file without its seal being verified, for `show` and `check`. A file of a newer
 /// format is refused; so are unknown members.
 pub fn parse(bytes: &[u8]) -> Result<Saved, SavedError> {
-    readable(&head(bytes)?)?;
+    readable(bytes)?;
     let plan = unsealed::plan(bytes).map_err(|error| SavedError::malformed(&error))?;
     Ok(Saved { plan, bytes: bytes.to_vec() })
 }
@@ -59,7 +59,6 @@ pub fn parse(bytes: &[u8]) -> Result<Saved, SavedError> {
 /// Verifies a plan file and reads it: first which key sealed it, then its bytes, then what it says.
 pub fn verify(bytes: &[u8], key: &DigestKey) -> Result<Saved, SavedError> {
     let head = head(bytes)?;
-    readable(&head)?;
     if head.key_id != key.id() {
         return Err(SavedError::OtherKey { found: head.key_id, ours: key.id().to_owned() });
     }
@@ -90,25 +89,36 @@ pub fn is_plan(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().starts_with(b"{")
 }
 
-/// What must be known of a file before it can be judged, whatever else a newer one holds.
+/// What must be known of a file before its seal can be judged.
 #[derive(Deserialize)]
 struct Head {
-    format_version: String,
     key_id: String,
     seal: Option<String>,
 }
 
+/// The head of a file whose format we can read.
 fn head(bytes: &[u8]) -> Result<Head, SavedError> {
+    readable(bytes)?;
     serde_json::from_slice(bytes).map_err(|error| SavedError::malformed(&error))
 }
 
-fn readable(head: &Head) -> Result<(), SavedError> {
-    let found = version(&head.format_version).ok_or_else(|| SavedError::Malformed {
-        reason: format!("`{}` is no format version", head.format_version),
+/// The version is looked at alone and first: a newer format may lack every other member of ours.
+fn readable(bytes: &[u8]) -> Result<(), SavedError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        format_version: String,
+    }
+    if !is_plan(bytes) && !bytes.trim_ascii().is_empty() {
+        return Err(SavedError::Malformed { reason: "it is not a plan file, which begins with `{`".into() });
+    }
+    let Versioned { format_version } =
+        serde_json::from_slice(bytes).map_err(|error| SavedError::malformed(&error))?;
+    let found = version(&format_version).ok_or_else(|| SavedError::Malformed {
+        reason: format!("`{format_version}` is no format version"),
     })?;
     // ours is a constant of that form
     if Some(found) > version(FORMAT_VERSION) {
-        return Err(SavedError::Newer { found: head.format_version.clone() });
+        return Err(SavedError::Newer { found: format_version });
     }
     Ok(())
 }

@@ -175,6 +175,11 @@ fn newer_formats_and_unknown_or_repeated_members_are_refused() {
             assert_eq!(result.unwrap_err(), SavedError::Newer { found: version.into() });
         }
     }
+    // A newer format may have none of our other members.
+    let other = br#"{"format_version": "2.0", "key": {"id": 1}, "seal": 3}"#;
+    for result in [parse(other), verify(other, &key())] {
+        assert_eq!(result.unwrap_err(), SavedError::Newer { found: "2.0".into() });
+    }
     for (from, to) in [
         ("\"format_version\": \"1.0\"", "\"format_version\": \"one\""),
         ("\"complete\": true", "\"complete\": true, \"colour\": 1"),
@@ -231,6 +236,8 @@ fn a_plan_file_is_written_privately_and_never_over_a_device() {
 
 #[test]
 fn plans_are_told_from_specs_by_their_first_byte() {
+    let error = parse(b"version: 1\n").unwrap_err().to_string();
+    assert!(error.contains("it is not a plan file"), "{error}");
     assert!(is_plan(b" \n\t{"));
     assert!(!is_plan(b"version: 1\n") && !is_plan(b"") && !is_plan(b"# {"));
 }
