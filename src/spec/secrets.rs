@@ -71,7 +71,9 @@ impl Masked {
                 self.literal(&entry.node, "this is not the name of an environment variable")
             }
             (Value::Text(text), "file") if !text.contains('\n') => {}
-            (Value::Text(_), "command") => {}
+            (Value::Text(_), "command") => {
+                self.literal(&entry.node, "a command is a list of a program and its arguments")
+            }
             (Value::Seq(items), _) => items.iter().for_each(|item| self.literal(item, LITERAL)),
             _ => self.literal(&entry.node, LITERAL),
         }
@@ -196,6 +198,7 @@ mod tests {
             ("{ api_key: { env: lmb1aB3dE5gH7jK9mN2pQ4rS } }", "lmb1aB3dE5gH7jK9mN2pQ4rS"),
             ("{ api_key: { value: hunter2 } }", "hunter2"),
             ("{ api_key: [hunter2] }", "hunter2"),
+            ("{ api_key: { command: hunter2 } }", "hunter2"),
             ("{ apikey: hunter2 }", "hunter2"),
             ("{ lmv1: { access_id: { env: ID }, access_key: hunter2 } }", "hunter2"),
             ("{ api_key: { file: \"a\\nb\" } }", "\"a\\nb\""),
