@@ -16,6 +16,12 @@ use crate::model::source::{Sources, Span};
 /// miette would break addresses and URLs at their hyphens.
 const WIDTH: usize = 92;
 
+/// A line longer than this is shown only around its label.
+const LONGEST_LINE: usize = 240;
+
+/// What of a long line is shown before and behind its label.
+const AROUND: usize = 40;
+
 /// All findings, one below the other, with a count at the end where there are several.
 pub fn render(findings: &[Finding], sources: &Sources, style: &Style) -> String {
     let files = Files::of(sources, findings);
@@ -77,7 +83,8 @@ impl Report<'_> {
         };
         let rest = &file.text[start..];
         let line_end = start + rest.find(['\r', '\n']).unwrap_or(rest.len());
-        let end = floor(&file.text, range.end.clamp(start, line_end.max(start)));
+        let end = range.end.clamp(start, line_end.max(start)).min(start + LONGEST_LINE);
+        let end = floor(&file.text, end);
         let text = safe::line(&label.text).into_owned();
         Some(LabeledSpan::new(Some(text), file.base + start, end - start))
     }
@@ -181,6 +188,9 @@ impl File {
         let line = self.line_of(start);
         let first = line.saturating_sub(before);
         let last = self.line_of(end.saturating_sub(1).max(start)) + after;
+        if before > 0 && self.any_is_long(first, last) {
+            return self.around(start, end);
+        }
         // Without context the contents begin with the span itself, and the column says where.
         let from = if before == 0 { start } else { self.lines[first] };
         let to = self.lines.get(last + 1).copied().unwrap_or(self.text.len()).max(end);
@@ -189,6 +199,28 @@ impl File {
         let span = SourceSpan::from((self.base + from, to - from));
         let count = last + 1 - first;
         Some(Box::new(MietteSpanContents::new_named(self.name.clone(), data, span, first, column, count)))
+    }
+
+    fn any_is_long(&self, first: usize, last: usize) -> bool {
+        let end = |line: usize| self.lines.get(line + 1).copied().unwrap_or(self.text.len());
+        let shown = first..=last.min(self.lines.len() - 1);
+        shown.into_iter().any(|line| end(line) - self.lines[line] > LONGEST_LINE)
+    }
+
+    /// A piece of one line. Labels too far apart for one piece are out of bounds together, so that
+    /// each gets a piece of its own.
+    fn around(&self, start: usize, end: usize) -> Option<Box<dyn SpanContents<'_> + '_>> {
+        let line = self.line_of(start);
+        let line_end = self.lines.get(line + 1).map_or(self.text.len(), |next| next - 1);
+        if end > line_end.max(start) || end - start > LONGEST_LINE {
+            return None;
+        }
+        let from = floor(&self.text, start.saturating_sub(AROUND)).max(self.lines[line]);
+        let to = floor(&self.text, (end + AROUND).min(line_end)).max(end);
+        let column = self.text.get(self.lines[line]..from)?.chars().count();
+        let data = self.text.get(from..to)?.as_bytes();
+        let span = SourceSpan::from((self.base + from, to - from));
+        Some(Box::new(MietteSpanContents::new_named(self.name.clone(), data, span, line, column, 1)))
     }
 
     /// The index of the line that a place is on. The first line starts at 0, so there is one.
@@ -295,6 +327,26 @@ error[tokenform::spec::not_yet]
             );
             assert!(text.contains("here") || text.contains("empty.yaml"), "{start}..{end}\n{text}");
         }
+    }
+
+    #[test]
+    fn of_a_long_line_only_what_is_around_the_label_is_shown() {
+        let mut sources = Sources::default();
+        let text = format!("a: 1\nb: {}é{}\n", "x".repeat(5000), "y".repeat(5000));
+        sources.add("a.yaml".into(), text);
+        for (start, end, place) in
+            [(5, 6, "2:1"), (5008, 5010, "2:5004"), (5010, 10_010, "2:5005"), (2, 3, "1:3")]
+        {
+            let finding = Finding::new(code::SPEC_NOT_YET, "x").label(Span { start, end }, "here");
+            let text = render(&[finding], &sources, &UNICODE);
+            assert!(text.contains(&format!("[a.yaml:{place}]")) && text.contains("here"), "{start}\n{text}");
+            assert!(text.lines().all(|line| line.chars().count() < 400), "{start}\n{text}");
+        }
+        let both = Finding::new(code::SPEC_NOT_YET, "x");
+        let both =
+            both.label(Span { start: 5, end: 6 }, "first").label(Span { start: 9000, end: 9002 }, "second");
+        let text = render(&[both], &sources, &UNICODE);
+        assert!(text.contains("first") && text.contains("second") && text.len() < 3000, "{text}");
     }
 
     #[test]
