@@ -61,8 +61,12 @@ impl Masked {
         }
     }
 
-    /// Below `credential` only the names of variables, files, programs and profiles may stand.
+    /// Below `credential` only the names of variables, files, programs and profiles may stand. In
+    /// `{ SECRET }` the secret is a key without a value.
     fn credential(&mut self, entry: &Entry) {
+        if !is_key_word(&entry.key) {
+            return self.mask_at(entry.key_at, code::SPEC_LITERAL_SECRET, LITERAL, MASKED);
+        }
         match (&entry.node.value, entry.key.as_str()) {
             (Value::Map(entries), _) => entries.iter().for_each(|entry| self.credential(entry)),
             (Value::Null, _) | (_, "id" | "name") | (Value::Seq(_), "command") => {}
@@ -83,7 +87,7 @@ impl Masked {
     fn endpoint(&mut self, entry: &Entry) {
         if entry.node.text().is_some_and(|text| text.contains('@')) {
             let message = "an endpoint must not hold a user or a password";
-            self.mask(&entry.node, code::SPEC_BAD_ENDPOINT, message, "masked");
+            self.mask_at(entry.node.at, code::SPEC_BAD_ENDPOINT, message, "masked");
         }
     }
 
@@ -100,14 +104,21 @@ impl Masked {
     }
 
     fn literal(&mut self, node: &Node, message: &str) {
-        self.mask(node, code::SPEC_LITERAL_SECRET, message, "masked: a reference belongs here");
+        self.mask_at(node.at, code::SPEC_LITERAL_SECRET, message, MASKED);
     }
 
-    fn mask(&mut self, node: &Node, code: Code, message: &str, label: &str) {
-        if self.spans.insert(node.at) {
-            self.findings.push(Finding::new(code, message).label(node.at, label).help(code.cure()));
+    fn mask_at(&mut self, at: Span, code: Code, message: &str, label: &str) {
+        if self.spans.insert(at) {
+            self.findings.push(Finding::new(code, message).label(at, label).help(code.cure()));
         }
     }
+}
+
+const MASKED: &str = "masked: a reference belongs here";
+
+/// A key of the language, or a slip in writing one.
+fn is_key_word(key: &str) -> bool {
+    key.len() <= 24 && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b))
 }
 
 const LITERAL: &str = "a value stands where only a reference to a secret may stand";
@@ -199,6 +210,8 @@ mod tests {
             ("{ api_key: { value: hunter2 } }", "hunter2"),
             ("{ api_key: [hunter2] }", "hunter2"),
             ("{ api_key: { command: hunter2 } }", "hunter2"),
+            ("{ api_key: { Hunter2 } }", "Hunter2"),
+            ("{ lmb_UGFzdGVk: }", "lmb_UGFzdGVk"),
             ("{ apikey: hunter2 }", "hunter2"),
             ("{ lmv1: { access_id: { env: ID }, access_key: hunter2 } }", "hunter2"),
             ("{ api_key: { file: \"a\\nb\" } }", "\"a\\nb\""),

@@ -79,6 +79,9 @@ impl Decoder<'_, '_> {
     }
 
     pub(super) fn unknown_key(&self, entry: &Entry, known: &[&str]) {
+        if self.told.refused.contains(&entry.key_at) {
+            return;
+        }
         let message = format!("`{}` is not known under `{}`", entry.key, self.key);
         let finding = Finding::new(code::SPEC_UNKNOWN_KEY, message).label(entry.key_at, "unknown key");
         self.push(with_help(finding, suggestion(&entry.key, known)));
