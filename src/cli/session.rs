@@ -40,7 +40,7 @@ pub struct Session {
 impl Session {
     /// Loads the spec and opens the state. Sends nothing, except that the sandbox is started.
     pub fn open(global: &Global, path: &Path, env: Env, output: &Output) -> Result<Self, Failure> {
-        let loaded = spec::load(path, env.clock.now())?;
+        let loaded = load_spec(path, &env)?;
         output.findings(&loaded.findings, &loaded.sources);
         let state = StateDir::open(&state_folder(global, path))?;
         let key = state.key(&env)?;
@@ -119,6 +119,20 @@ impl Session {
         self.history = self.state.history()?.0;
         Ok(())
     }
+}
+
+/// Loads a spec. A plan file in its place is told as what it is.
+pub fn load_spec(path: &Path, env: &Env) -> Result<spec::Loaded, Failure> {
+    spec::load(path, env.clock.now()).map_err(|rejected| {
+        let plan = path.is_file() && std::fs::read(path).is_ok_and(|bytes| saved::is_plan(&bytes));
+        match plan {
+            false => rejected.into(),
+            true => Failure::usage(
+                format!("{} is a plan file, and a spec is asked for", path.display()),
+                "To read it: tokenform show PLANFILE. To run it: tokenform apply PLANFILE.",
+            ),
+        }
+    })
 }
 
 fn why(why: Why) -> &'static str {

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 use super::output::Output;
+use super::session;
 use crate::env::Env;
 use crate::spec;
 
@@ -21,7 +22,7 @@ pub struct Validate {
 }
 
 pub fn run(command: &Validate, env: &Env, output: &Output) -> Result<Exit, Failure> {
-    let loaded = spec::load(&command.path, env.clock.now())?;
+    let loaded = session::load_spec(&command.path, env)?;
     output.findings(&loaded.findings, &loaded.sources);
     let text = format!("{}: the spec is valid.\n", loaded.path.display());
     output.data(text.as_bytes());
