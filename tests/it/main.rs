@@ -1,5 +1,6 @@
 //! Whole-program tests: what a user sees. Lower levels are tested beside the code.
 
+mod bad_input;
 mod examples;
 mod layers;
 mod main_job;
