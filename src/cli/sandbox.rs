@@ -1,9 +1,11 @@
 //! `tokenform sandbox`: the vendors' APIs on loopback, to try scripts and clients against.
 
+use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use jiff::Timestamp;
 
 use super::block_on;
 use super::exit::{Exit, Failure};
@@ -12,7 +14,7 @@ use super::session::read_file;
 use crate::env::Env;
 use crate::model::code;
 use crate::model::finding::Finding;
-use crate::sandbox::{self, Options, World};
+use crate::sandbox::{self, Options, Proxy, Running, World};
 
 /// Serve the vendors' APIs on loopback, with a fake estate
 ///
@@ -24,7 +26,14 @@ use crate::sandbox::{self, Options, World};
 ///   GET  /__sandbox/clock    the time; POST {"advance":"24h"} moves it ahead
 ///   POST /__sandbox/faults   rules for what goes wrong next
 ///
-/// It ends with an interrupt.
+/// With --as-proxy, scripts that name the vendors' own hosts run against it unchanged: it prints an
+/// HTTPS_PROXY that answers for iam.cloud.ibm.com, resource-controller.cloud.ibm.com, the regions of
+/// *.monitoring.cloud.ibm.com and *.security-compliance-secure.cloud.ibm.com, and
+/// *.logicmonitor.com, and refuses every other host: nothing leaves this machine. Its certificates
+/// are of an authority of its own, whose key is in memory alone; clients trust it by the printed
+/// REQUESTS_CA_BUNDLE and SSL_CERT_FILE.
+///
+/// It ends with an interrupt or SIGTERM.
 #[derive(Args)]
 pub struct Sandbox {
     /// The file that describes the estate; without it there is one empty connection of each vendor,
@@ -35,6 +44,15 @@ pub struct Sandbox {
     /// Where to listen; loopback only
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+
+    /// Also be an HTTPS proxy that answers for the vendors' hosts
+    #[arg(long)]
+    as_proxy: bool,
+
+    /// Where to write the certificate that the proxy's clients must trust; without it, a temporary
+    /// file that goes away at the end
+    #[arg(long, value_name = "FILE", requires = "as_proxy")]
+    ca_file: Option<PathBuf>,
 }
 
 pub fn run(command: &Sandbox, env: Env, output: &Output) -> Result<Exit, Failure> {
@@ -43,7 +61,10 @@ pub fn run(command: &Sandbox, env: Env, output: &Output) -> Result<Exit, Failure
         .chain(world.logicmonitor.keys().map(|name| ("logicmonitor", name.clone())))
         .collect();
     let options = Options { listen: command.listen };
+    let now = env.clock.now();
     let running = sandbox::start(world, env, options).map_err(|error| failed(error.to_string()))?;
+    let front =
+        if command.as_proxy { Some(Front::open(&running, now, command.ca_file.as_deref())?) } else { None };
     let mut lines = format!("export TOKENFORM_SANDBOX_ORIGIN={}\n", running.origin());
     for (vendor, name) in &connections {
         let issued = running.credential(vendor, name);
@@ -51,11 +72,80 @@ pub fn run(command: &Sandbox, env: Env, output: &Output) -> Result<Exit, Failure
             lines.push_str(&format!("export {}={}\n", variable(vendor, name, what), quoted(value)));
         }
     }
+    lines.extend(front.iter().map(Front::exports));
     output.data(lines.as_bytes());
     output.say(&format!("The sandbox listens on {}; an interrupt ends it.", running.origin()));
-    let ended = block_on(tokio::signal::ctrl_c());
+    let ended = block_on(stopped());
+    drop(front);
     running.stop();
     ended.map(|()| Exit::Done).map_err(|error| failed(error.to_string()))
+}
+
+/// Waits for an interrupt, or for the SIGTERM of a script that has started it in the background.
+async fn stopped() -> io::Result<()> {
+    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        ended = tokio::signal::ctrl_c() => ended,
+        _ = terminated.recv() => Ok(()),
+    }
+}
+
+/// The first line of every certificate file that was written here.
+const CA_HEADER: &str =
+    "# The authority of one run of `tokenform sandbox --as-proxy`. Trust it for that run alone.\n";
+
+/// The proxy, and the file with its certificate.
+struct Front {
+    proxy: Proxy,
+    file: PathBuf,
+    /// Holds a file that goes away.
+    _temporary: Option<tempfile::TempPath>,
+}
+
+impl Front {
+    fn open(running: &Running, now: Timestamp, ca_file: Option<&Path>) -> Result<Self, Failure> {
+        let proxy = running.proxy(now).map_err(|error| failed(error.to_string()))?;
+        let text = format!("{CA_HEADER}{}", proxy.certificate());
+        let written = match ca_file {
+            Some(path) => certificate_at(path, &text).map(|()| (path.to_path_buf(), None)),
+            None => temporary(&text).map(|path| (path.to_path_buf(), Some(path))),
+        };
+        let (file, temporary) =
+            written.map_err(|error| failed(format!("the certificate's file: {error}")))?;
+        // Scripts run in other folders.
+        let file = std::path::absolute(&file).unwrap_or(file);
+        Ok(Self { proxy, file, _temporary: temporary })
+    }
+
+    fn exports(&self) -> String {
+        let file = quoted(&self.file.to_string_lossy());
+        let origin = self.proxy.origin();
+        format!(
+            "export HTTPS_PROXY={origin}\nexport REQUESTS_CA_BUNDLE={file}\nexport SSL_CERT_FILE={file}\n"
+        )
+    }
+}
+
+/// Writes the certificate in one step; any other file that stands there is left alone.
+fn certificate_at(path: &Path, text: &str) -> io::Result<()> {
+    match std::fs::read(path) {
+        Ok(old) if !old.starts_with(CA_HEADER.as_bytes()) => {
+            let why = format!("{} is there and is not the sandbox's; name another file", path.display());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(_) | Err(_) => {}
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+fn temporary(text: &str) -> io::Result<tempfile::TempPath> {
+    let mut file = tempfile::Builder::new().prefix("tokenform-sandbox-ca-").suffix(".pem").tempfile()?;
+    file.write_all(text.as_bytes())?;
+    Ok(file.into_temp_path())
 }
 
 fn world(command: &Sandbox) -> Result<World, Failure> {
@@ -82,5 +172,27 @@ fn quoted(value: &str) -> String {
 }
 
 fn failed(message: String) -> Failure {
-    Failure::new(Exit::Error, Finding::new(code::SANDBOX, message).help("Check --world and --listen."))
+    Failure::new(
+        Exit::Error,
+        Finding::new(code::SANDBOX, message).help("Check --world, --listen and --ca-file."),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_replaces_its_like_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        for run in ["one", "two"] {
+            certificate_at(&path, &format!("{CA_HEADER}{run}")).unwrap();
+            assert!(std::fs::read_to_string(&path).unwrap().ends_with(run));
+        }
+        let precious = folder.path().join("id_rsa");
+        std::fs::write(&precious, "mine").unwrap();
+        assert!(certificate_at(&precious, CA_HEADER).is_err());
+        assert_eq!(std::fs::read_to_string(&precious).unwrap(), "mine");
+    }
 }

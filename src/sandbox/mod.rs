@@ -5,20 +5,25 @@
 //! is the double of. It issues its own credentials and verifies them for real.
 //!
 //! ```text
+//! a request to a vendor's own host ─▶ proxy ─▶ server
+//!
 //! a request ─▶ server ─▶ state ─┬▶ control   /__sandbox/…
 //!                               ├▶ faults    hit it, or let it through to
 //!                               ├▶ ibm       /identity/token  /v2/resource_instances  /api
 //!                               └▶ logicmonitor  /santaba/rest
 //! ```
 
+mod authority;
 pub mod clock;
 mod control;
 pub mod faults;
+mod hosts;
 pub mod ibm;
 pub mod json;
 pub mod logicmonitor;
 pub mod meddle;
 pub mod mint;
+mod proxy;
 mod server;
 mod state;
 pub mod tape;
@@ -31,9 +36,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::env::{Clock, Env};
+pub use proxy::Proxy;
 use server::{Cell, lock};
 use state::State;
 pub use tape::TapeEntry;
@@ -68,6 +75,8 @@ pub enum SandboxError {
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("the sandbox's thread can't be started: {0}")]
     Thread(std::io::Error),
+    #[error("the proxy has no certificate: {0}")]
+    Certificate(String),
 }
 
 /// A credential that the sandbox issued, ready for environment variables. No `Debug`.
@@ -146,6 +155,12 @@ impl Running {
     /// `http://127.0.0.1:PORT`, the origin of every vendor's API.
     pub fn origin(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Starts a CONNECT proxy in front of it, on the same address and a port of its own, for clients
+    /// whose hosts can't be changed. `now` is the time that those clients go by.
+    pub fn proxy(&self, now: Timestamp) -> Result<Proxy, SandboxError> {
+        Proxy::start(self.address, now)
     }
 
     /// The clock that the tool should run on.

@@ -14,7 +14,7 @@ use super::mint::MARKER;
 use super::tape::{Outcome, Tape};
 use super::wire::{Call, Reply};
 use super::world::World;
-use super::{control, ibm};
+use super::{control, hosts, ibm};
 use crate::env::Clock;
 
 /// The state behind the server's lock.
@@ -87,6 +87,10 @@ impl State {
 
     fn vendor(&mut self, call: &Call, now: Timestamp) -> Reply {
         let Self { world, desk, runtimes, .. } = self;
+        let host = call.header("host").unwrap_or_default();
+        if hosts::mistaken(host, &call.path) {
+            return Reply::json(404, &json!({ "error": "this host has no such path", "path": call.path }));
+        }
         if call.path.starts_with(logicmonitor::ROOT) {
             return logicmonitor::answer(world, runtimes, call, now);
         }

@@ -12,6 +12,7 @@ mod sysdig;
 use jiff::Timestamp;
 
 pub use operator::{Desk, Watch};
+pub use resource_controller::ROOT as INSTANCES;
 
 use super::wire::{Call, Reply};
 use super::world::World;

@@ -3,6 +3,7 @@
 mod faults;
 mod ibm;
 mod logicmonitor;
+mod proxy;
 mod service;
 
 use std::collections::BTreeMap;
