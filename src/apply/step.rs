@@ -262,25 +262,45 @@ async fn unproved(
     mut finding: Finding,
 ) -> Result<End, StateError> {
     let (at, id) = (now(run), step.id.clone());
-    match registry::restore(&run.writer, &context(run), step, prepared).await {
+    let back = match registry::restore(&run.writer, &context(run), step, prepared).await {
         Ok(false) => {
             let reason = finding.message.clone();
             run.journal.record(Record::Failed { step: id, at, reason, facts }).await?;
-            Ok(End::Failed(finding))
+            return Ok(End::Failed(finding));
         }
-        Ok(true) => {
+        Ok(true) => ask_restored(run, step, prepared).await,
+        Err(Failure::Refused(why) | Failure::Throttled(why, _) | Failure::Doubt(why)) => Check::Never(why),
+    };
+    match back {
+        Check::Holds(_) => {
             finding.message.push_str("; the earlier parameters were put back");
             let reason = finding.message.clone();
-            run.journal.record(Record::Refused { step: id, at, reason }).await?;
+            run.journal.record(Record::Refused { step: id, at: now(run), reason }).await?;
             Ok(End::Failed(finding))
         }
-        Err(Failure::Refused(why) | Failure::Throttled(why, _) | Failure::Doubt(why)) => {
+        Check::NotYet(why) | Check::Never(why) => {
             finding
                 .message
                 .push_str(&format!("; putting the earlier parameters back failed: {}", why.message));
             in_doubt(run, step, finding).await
         }
     }
+}
+
+/// Asks until what was put back reads back, or patience ends.
+async fn ask_restored(run: &Run<'_>, step: &Step, prepared: &Prepared) -> Check {
+    let (reader, cx) = (&run.ground.reader, context(run));
+    let phase = |text: &str| Event::StepPhase { address: step.address.clone(), text: text.into() };
+    run.tell(phase("not proved: the earlier parameters are put back"));
+    let mut last = Check::Holds(Facts::default());
+    for wait in registry::patience(&cx, step, Phase::Effect).waits() {
+        run.ground.env.clock.sleep(wait).await;
+        last = registry::restored(reader, &cx, step, prepared).await;
+        if !matches!(last, Check::NotYet(_)) {
+            break;
+        }
+    }
+    last
 }
 
 /// Asks a phase until it holds, will never hold, or patience ends.

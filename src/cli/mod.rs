@@ -64,7 +64,9 @@ struct Global {
     ///
     /// WORLD is the file that describes the sandbox's estate; without it, the one `*.world.yaml` in
     /// the spec folder or beside the spec file. No real credential is resolved, no command is run,
-    /// and every destination is a file under STATE/sandbox/destinations/.
+    /// and every destination is a file under STATE/sandbox/destinations/. Credentials keep their form,
+    /// except that a ready IAM token, and a trusted profile that the world does not have, become an
+    /// API key.
     #[arg(long, global = true, value_name = "WORLD", require_equals = true, num_args = 0..=1)]
     sandbox: Option<Option<PathBuf>>,
 

@@ -79,7 +79,8 @@ impl Session {
         let output = std::rc::Rc::clone(output);
         reader.on_wait(Box::new(move |wait| {
             let why = format!("{}: {} ({})", wait.object, wait.purpose, why(wait.why));
-            output.event(&Event::Waiting { why, seconds: wait.time.as_secs() });
+            let seconds = u64::try_from(wait.time.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX);
+            output.event(&Event::Waiting { why, seconds });
         }));
         reader
     }

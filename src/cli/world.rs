@@ -17,7 +17,7 @@ use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::vocabulary::SecretRef;
 use crate::plan::document::Plan;
-use crate::provider::ibm::state::{Credential as IbmCredential, Endpoints};
+use crate::provider::ibm::state::{Credential as IbmCredential, Endpoints, TrustedProfile};
 use crate::provider::logicmonitor::state::{Credential as LmCredential, Lmv1};
 use crate::provider::state::Desired;
 use crate::sandbox::{self, Options, Running, World};
@@ -120,7 +120,7 @@ impl SandboxTarget {
     pub fn redirect(&self, mut desired: Desired) -> Desired {
         let origin = self.running.origin();
         for (address, connection) in &mut desired.ibm {
-            connection.credential = IbmCredential::ApiKey(issued(address, "api_key"));
+            connection.credential = self.ibm_credential(address, &connection.credential);
             connection.endpoints = Endpoints {
                 iam: Some(origin.clone()),
                 resource_controller: Some(origin.clone()),
@@ -143,6 +143,24 @@ impl SandboxTarget {
             *destination = redirected(&folder, name, destination);
         }
         desired
+    }
+}
+
+impl SandboxTarget {
+    /// The same form of credential, issued by the sandbox. A ready token would have ended before the
+    /// next command, and a world may have no profile: an API key stands for both.
+    fn ibm_credential(&self, address: &Address, wished: &IbmCredential) -> IbmCredential {
+        match wished {
+            IbmCredential::TrustedProfile(profile)
+                if self.vars.contains_key(&variable(address, "cr_token")) =>
+            {
+                let cr_token = issued(address, "cr_token");
+                IbmCredential::TrustedProfile(TrustedProfile { cr_token, ..profile.clone() })
+            }
+            IbmCredential::ApiKey(_) | IbmCredential::IamToken(_) | IbmCredential::TrustedProfile(_) => {
+                IbmCredential::ApiKey(issued(address, "api_key"))
+            }
+        }
     }
 }
 

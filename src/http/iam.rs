@@ -106,7 +106,7 @@ impl Transport {
                 if token.lasts(self.env.clock.now(), asker.mutating) {
                     Ok(token)
                 } else {
-                    Err(expired(asker))
+                    Err(expired(asker, &token))
                 }
             }
         }
@@ -159,7 +159,7 @@ impl Transport {
                 Ok(reply) => return reply.body.token(asked).ok_or_else(|| no_expiry(asker)),
                 Err(failed) => match super::retry::read(failed.seen, tries, self.draw()) {
                     Some(wait) if tries < most => self.wait(&request, &failed, wait).await,
-                    _ => return Err(failed),
+                    _ => return Err(explained(asker, failed)),
                 },
             }
             tries += 1;
@@ -236,11 +236,41 @@ fn placeholder(object: &Address) -> Finding {
         .help("Nearly always that is a pasted placeholder; put the real key there.")
 }
 
-fn expired(asker: &Asker<'_>) -> Failed {
+fn expired(asker: &Asker<'_>, token: &Token) -> Failed {
     let least = if asker.mutating { MUTATION_SECONDS } else { LAST_SECONDS };
-    let message = format!("the IAM token has less than {} s left", least.as_secs());
-    let help = "Get a new one; a ready token is never renewed. An API key would be.";
+    let end = token.expires.map(|end| format!("; it ends at {end}")).unwrap_or_default();
+    let message = format!("the IAM token has less than {} s left{end}", least.as_secs());
+    let help = match asker.grant {
+        Grant::Token(_) => {
+            "Get a new one (`ibmcloud iam oauth-tokens`): a ready token is never renewed. An API key would be."
+        }
+        Grant::ApiKey(_) | Grant::TrustedProfile { .. } => {
+            "IAM grants too short a life, or this machine's clock is far ahead: compare the clocks."
+        }
+    };
     about(asker).no_credential(&Finding::new(CREDENTIAL, message).help(help))
+}
+
+/// A refusal of IAM with what to do about this form of credential (contract ibm 1.5).
+fn explained(asker: &Asker<'_>, mut failed: Failed) -> Failed {
+    let refused = matches!(failed.seen.status, Some(400 | 401 | 403));
+    let help = match (asker.grant, failed.error.code.as_deref()) {
+        _ if !refused => return failed,
+        (Grant::ApiKey(_), Some("BXNIM0415E")) => {
+            "IAM knows no such API key: it was deleted, locked, cut when it was copied, or is of another cloud. \
+             Make a new one and put it where `api_key` points."
+                .to_owned()
+        }
+        (Grant::ApiKey(_), _) => "Check the value that `api_key` points to.".to_owned(),
+        (Grant::TrustedProfile { id, name, .. }, _) => format!(
+            "Check that the profile {} exists and trusts this compute resource, and that the token that \
+             `cr_token` points to is this resource's own and still valid.",
+            [id, name].into_iter().flatten().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(" / ")
+        ),
+        (Grant::Token(_), _) => return failed,
+    };
+    failed.error.finding.help = Some(help.into());
+    failed
 }
 
 fn no_expiry(asker: &Asker<'_>) -> Failed {

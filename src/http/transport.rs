@@ -15,11 +15,15 @@ use super::limit::Pacer;
 use super::said;
 use super::sealed::Form;
 use super::target::Target;
-use super::{Auth, Identity, Reply, Request, RequestCounts, Wait, Why};
+use super::{Auth, Grant, Identity, Reply, Request, RequestCounts, Wait, Why};
 use crate::env::Env;
 
 /// The base of LogicMonitor's API behind the origin; it tells its requests from the others.
 const LOGICMONITOR: &str = "/santaba/rest";
+
+/// A ready token can't be had anew by us.
+const READY_TOKEN_REFUSED: &str = "The ready IAM token has expired, was revoked, or its identity has no policy here. It is never \
+     renewed: put a new one where `iam_token` points, or use an API key.";
 
 type Watcher = Rc<dyn Fn(Wait)>;
 
@@ -210,6 +214,9 @@ impl Transport {
         match (&request.auth, &ticket.iam) {
             (Auth::Identity(identity), Some(token)) => {
                 failed.renewable = self.tokens.forget(identity, token).await;
+                if let Identity::Iam { grant: Grant::Token(_), .. } = identity {
+                    failed.error.finding.help = Some(READY_TOKEN_REFUSED.into());
+                }
             }
             (Auth::Identity(identity @ (Identity::Lmv1 { .. } | Identity::Bearer(_))), None) => {
                 self.credentials.refuse(identity, &failed.error.finding.message);

@@ -261,6 +261,15 @@ pub async fn restore(
     }
 }
 
+/// Looks once whether what [`restore`] put back is there.
+pub async fn restored(reader: &Reader, cx: &steps::Context<'_>, step: &Step, prepared: &Prepared) -> Check {
+    match vendor(step) {
+        Ok(Vendor::Ibm) => ibm::steps::restored(reader, cx, step, prepared).await,
+        Ok(Vendor::LogicMonitor) => Check::Holds(Facts::default()),
+        Err(finding) => Check::Never(finding),
+    }
+}
+
 /// How long a phase is asked.
 pub fn patience(cx: &steps::Context<'_>, step: &Step, phase: Phase) -> Patience {
     match vendor(step) {

@@ -11,7 +11,7 @@ use crate::model::address::Address;
 use crate::model::finding::Finding;
 use crate::model::source::Sources;
 use crate::model::vocabulary::{Period, SecretRef, TokenStatus};
-use crate::provider::ibm::state::{AuthMode, TokenReset};
+use crate::provider::ibm::state::{AuthMode, Credential, TokenReset};
 use crate::provider::state::{Destination, Limits};
 
 /// The example of the product's own description, without what is not built yet.
@@ -396,13 +396,40 @@ fn what_is_not_built_yet_is_named() {
             "version: 1\nlogicmonitor: { a: { account: a, credential: { bearer: { env: K } }, unlisted_tokens: { action: report, unused_for: 90d, except: [7, \"x*\"], users: all } } }\n".into(),
             "unlisted_tokens",
         ),
-        (ibm("{ service: workload-protection, external_api_auth: ANY, accept_unverified: true }"), "external_api_auth"),
-        ("version: 1\nibm: { p: { credential: { iam_token: { env: K } } } }\n".into(), "iam_token"),
-        ("version: 1\nibm: { p: { credential: { trusted_profile: { cr_token: { file: t }, id: x } } } }\n".into(), "trusted_profile"),
     ] {
         assert_eq!(told(&text), [format!("not_yet: {place}")]);
     }
     assert_eq!(told("version: 1\nlimits: { percent: 31 }\n"), [] as [&str; 0]);
+}
+
+#[test]
+fn every_ibm_credential_form_is_read_and_a_profile_is_named() {
+    let credential = |form: &str| format!("version: 1\nibm: {{ p: {{ credential: {{ {form} }} }} }}\n");
+    let read = |form: &str| {
+        let loaded = load_text(&credential(form)).unwrap();
+        loaded.desired.ibm[&Address::connection("ibm", "p")].credential.clone()
+    };
+    assert_eq!(read("iam_token: { env: T }"), Credential::IamToken(SecretRef::Env("T".into())));
+    let Credential::TrustedProfile(profile) = read("trusted_profile: { cr_token: { env: T }, name: ci }")
+    else {
+        panic!("another form")
+    };
+    assert_eq!((profile.id, profile.name.as_deref()), (None, Some("ci")));
+    let nameless = credential("trusted_profile: { cr_token: { env: T } }");
+    assert_eq!(told(&nameless), ["missing_key: trusted_profile"]);
+    let tokenless = credential("trusted_profile: { id: x }");
+    assert_eq!(told(&tokenless), ["missing_key: trusted_profile"]);
+}
+
+#[test]
+fn workload_protection_takes_an_accepted_mode() {
+    let loaded = load_text(&ibm(
+        "{ service: workload-protection, external_api_auth: IAM_ONLY, accept_unverified: true }",
+    ))
+    .unwrap();
+    let connection = loaded.desired.ibm.values().next().unwrap();
+    let instance = connection.instances.values().next().unwrap();
+    assert!(instance.accept_unverified && instance.external_api_auth == Some(AuthMode::IamOnly));
 }
 
 #[test]

@@ -7,3 +7,4 @@ mod main_job;
 mod readme;
 mod refusals;
 mod support;
+mod workload_protection;

@@ -35,6 +35,7 @@ pub fn instance(
 ) -> Draft {
     let scene = Scene { cx, address, connection, want, live };
     let mut draft = Draft::default();
+    draft.findings.extend(unaccepted(address, want));
     match mode(address, live) {
         Ok(mode) => scene.compare(mode, &mut draft),
         Err(finding) => draft.findings.push(finding),
@@ -474,10 +475,6 @@ impl<'a> Scene<'a> {
         if switches && let Some(why) = unwritable(live) {
             draft.findings.push(Finding::new(code::PLAN_NOT_WRITABLE, why).at(self.address));
         }
-        if switches && self.want.service == Service::WorkloadProtection && !self.want.accept_unverified {
-            let message = "nothing documents that Workload Protection takes external_api_auth";
-            draft.findings.push(Finding::new(code::IBM_ACCEPT_UNVERIFIED, message).at(self.address));
-        }
     }
 
     /// The declared team that a visible one is.
@@ -526,6 +523,13 @@ impl<'a> Scene<'a> {
         let message = format!("team {} (id {}) is visible but not listed", team.name, team.id);
         Finding::new(code::PLAN_OTHER_TEAMS, message).at(&self.team_address(team))
     }
+}
+
+/// On Workload Protection the mode is the user's own risk, declared or not yet in force alike.
+fn unaccepted(address: &Address, want: &Instance) -> Option<Finding> {
+    let risky = want.service == Service::WorkloadProtection && want.external_api_auth.is_some();
+    let message = "nothing documents that Workload Protection takes external_api_auth";
+    (risky && !want.accept_unverified).then(|| Finding::new(code::IBM_ACCEPT_UNVERIFIED, message).at(address))
 }
 
 /// Why the vendor would refuse to change the instance (contract ibm 2.4, 2.7, 2.9).

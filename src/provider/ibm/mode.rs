@@ -82,12 +82,40 @@ pub async fn restore(
     }
     let refused = |finding: Box<Finding>| Failure::Refused(*finding);
     let before = parameters_before(site, prepared).map_err(refused)?;
-    // A missing setting is said outright: leaving it out may leave it as it is (contract ibm 2.5).
-    let earlier = parameters::setting(before).unwrap_or_else(|| AuthMode::Any.as_str().to_owned());
+    let earlier = earlier_setting(before);
     let Some(body) = parameters::with_setting(before, &earlier) else {
         return Err(refused(no_object(site)));
     };
     send(writer, site, cx, &body).await.map(|()| true)
+}
+
+/// A missing setting is said outright: leaving it out may leave it as it is (contract ibm 2.5).
+fn earlier_setting(before: Option<&str>) -> String {
+    parameters::setting(before).unwrap_or_else(|| AuthMode::Any.as_str().to_owned())
+}
+
+/// Do the earlier parameters read back after [`restore`]?
+pub async fn restored(site: &Site<'_>, prepared: &Prepared) -> Check {
+    let before = match parameters_before(site, prepared) {
+        Ok(before) => before,
+        Err(finding) => return Check::Never(*finding),
+    };
+    let row = match site.row().await {
+        Ok(row) => row,
+        Err(error) => return Check::NotYet(*error.finding),
+    };
+    let setting = parameters::setting(row.parameters());
+    if row.busy() || setting.as_deref() != Some(earlier_setting(before).as_str()) {
+        let is = setting.as_deref().unwrap_or("missing");
+        return Check::NotYet(*unconfirmed(site, &format!("`external_api_auth` is {is} still")));
+    }
+    match parameters::changes(before, row.parameters()) {
+        changes if changes.is_empty() => Check::Holds(Facts::default()),
+        changes => {
+            let told = format!("other parameters moved: {}", changes.join(", "));
+            Check::Never(Finding::new(IBM_PARAMETERS_CHANGED, told).at(&site.instance))
+        }
+    }
 }
 
 fn parameters_before<'p>(site: &Site<'_>, prepared: &'p Prepared) -> Told<Option<&'p str>> {

@@ -105,6 +105,14 @@ pub async fn restore(
     mode::restore(writer, &site, cx, prepared).await
 }
 
+/// Looks once whether the earlier `parameters` are back after [`restore`].
+pub async fn restored(reader: &Reader, cx: &Context<'_>, step: &Step, prepared: &Prepared) -> Check {
+    match Site::of(reader, cx, step) {
+        Ok(site) => mode::restored(&site, prepared).await,
+        Err(finding) => Check::Never(*finding),
+    }
+}
+
 enum Task {
     Reset,
     Deliver,

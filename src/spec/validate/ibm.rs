@@ -12,7 +12,7 @@ use crate::model::source::Span;
 use crate::model::vocabulary::Period;
 use crate::provider::ibm::spec::{self, TokenReset as ResetSpec, TokenResetMap};
 use crate::provider::ibm::state::{
-    AuthMode, Connection, Credential, Endpoints, Instance, Service, Team, TokenReset, TrustedProfile,
+    AuthMode, Connection, Credential, Endpoints, Instance, Team, TokenReset, TrustedProfile,
 };
 use crate::provider::ibm::{TEAM, VENDOR};
 use crate::spec::node::Entry;
@@ -65,13 +65,12 @@ fn credential(
     match given.get()? {
         spec::Credential::ApiKey(key) => checker.secret(at, place, "api_key", key).map(Credential::ApiKey),
         spec::Credential::IamToken(token) => {
-            not_yet(checker, at, place, "iam_token");
             checker.secret(at, place, "iam_token", token).map(Credential::IamToken)
         }
         spec::Credential::TrustedProfile(profile) => {
-            not_yet(checker, at, place, "trusted_profile");
             let profile = profile.get()?;
             let place = place.and_then(|place| place.get("trusted_profile"));
+            named(checker, at, place, profile);
             let cr_token = checker.secret(at, place, "cr_token", &profile.cr_token)?;
             let (id, name) = (profile.id.cloned(), profile.name.cloned());
             Some(Credential::TrustedProfile(TrustedProfile { cr_token, id, name }))
@@ -79,9 +78,14 @@ fn credential(
     }
 }
 
-fn not_yet(checker: &mut Checker<'_>, at: &Address, place: Option<&Entry>, key: &str) {
-    if let Some(form) = place.and_then(|place| place.get(key)) {
-        checker.not_yet(at, key, form.key_at);
+/// IAM takes an id, a name, or both (contract ibm 1.3).
+fn named(checker: &mut Checker<'_>, at: &Address, place: Option<&Entry>, profile: &spec::TrustedProfile) {
+    if profile.id.get().is_none()
+        && profile.name.get().is_none()
+        && let Some(place) = place
+    {
+        let finding = Finding::new(code::SPEC_MISSING_KEY, "a trusted profile needs `id` or `name`").at(at);
+        checker.tell(finding.label(place.key_at, "which profile?"));
     }
 }
 
@@ -179,11 +183,6 @@ fn instance(
     let region = checker.word(at, entry, "region", &spec.region, words::region);
     let guid = checker.word(at, entry, "guid", &spec.guid, words::guid);
     let mode = spec.external_api_auth.cloned();
-    if let (Some(Service::WorkloadProtection), Some(place)) =
-        (spec.service.get(), entry.get("external_api_auth"))
-    {
-        checker.not_yet(at, "external_api_auth of Workload Protection", place.key_at);
-    }
     let above = Above { protected: protection(entry, &spec.protect), locked: locked(entry, mode) };
     let mut teams = BTreeMap::new();
     let mut pins = BTreeMap::new();
