@@ -1,12 +1,13 @@
 //! What a request proves its sender with: resolved credentials, signatures, IAM tokens; and what is
 //! taken out of texts before they are shown.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use reqwest::header::HeaderValue;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell, OwnedMutexGuard};
 use zeroize::Zeroizing;
 
 use super::{Grant, Identity, Request, lmv1};
@@ -29,6 +30,15 @@ type Slot = Rc<OnceCell<Result<Rc<Secret>, CredentialError>>>;
 pub struct Credentials {
     values: RefCell<BTreeMap<SecretRef, Slot>>,
     refused: RefCell<BTreeMap<Identity, String>>,
+    doors: RefCell<BTreeMap<Identity, Rc<Door>>>,
+}
+
+/// Lets requests of one identity through one by one until the first was not refused: with a wrong key,
+/// several at once would all count towards a lockout (contract logicmonitor 7.2).
+#[derive(Default)]
+struct Door {
+    open: Cell<bool>,
+    line: Arc<Mutex<()>>,
 }
 
 impl Credentials {
@@ -80,6 +90,23 @@ impl Credentials {
     ) -> Found<bool> {
         let ours = self.value(token, "bearer token", about, env).await?;
         Ok(same_prefix(&ours, masked))
+    }
+
+    /// Waits in line while an identity is untried. Who comes back with a guard is first.
+    pub async fn in_line(&self, identity: &Identity) -> Option<OwnedMutexGuard<()>> {
+        let door = Rc::clone(self.doors.borrow_mut().entry(identity.clone()).or_default());
+        if door.open.get() {
+            return None;
+        }
+        let guard = Arc::clone(&door.line).lock_owned().await;
+        (!door.open.get()).then_some(guard)
+    }
+
+    /// An identity was let in: all of its requests may leave at the same time.
+    pub fn let_in(&self, identity: &Identity) {
+        if let Some(door) = self.doors.borrow().get(identity) {
+            door.open.set(true);
+        }
     }
 
     /// After a 401: nothing more is sent with the identity, so that it is not locked (contract

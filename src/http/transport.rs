@@ -120,6 +120,12 @@ impl Transport {
         let place = place(request);
         let about = about(request, sort, &place);
         let target = Target::of(request).map_err(|why| about.not_sent(&why, None))?;
+        let _first = match &request.auth {
+            Auth::Identity(identity @ (Identity::Lmv1 { .. } | Identity::Bearer(_))) => {
+                self.credentials.in_line(identity).await
+            }
+            _ => None,
+        };
         self.pace(request, sort, &target).await;
         let ticket = self.ticket(request, sort, &about).await?;
         self.count(request.purpose);
@@ -127,12 +133,24 @@ impl Transport {
         let out = outgoing(request, sort, target, ticket.header.clone());
         let failed = match self.clients.exchange(out, &self.env).await {
             Ok(incoming) => match self.judge(&incoming, &about, &endpoint) {
-                None => return Ok(incoming),
+                None => {
+                    self.let_in(request);
+                    return Ok(incoming);
+                }
                 Some(failed) => failed,
             },
             Err(cause) => about.no_reply(&cause),
         };
+        if failed.seen.status == Some(403) {
+            self.let_in(request);
+        }
         Err(self.aftermath(failed, request, &ticket).await)
+    }
+
+    fn let_in(&self, request: &Request<'_>) {
+        if let Auth::Identity(identity) = &request.auth {
+            self.credentials.let_in(identity);
+        }
     }
 
     /// Waits for a place: owners' mutations are spread, and so is what is left of a rate limit.

@@ -1,6 +1,7 @@
 //! Whole-program tests: what a user sees. Lower levels are tested beside the code.
 
 mod bad_input;
+mod credentials;
 mod examples;
 mod layers;
 mod main_job;
