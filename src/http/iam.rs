@@ -269,7 +269,7 @@ fn explained(asker: &Asker<'_>, mut failed: Failed) -> Failed {
         ),
         (Grant::Token(_), _) => return failed,
     };
-    failed.error.finding.help = Some(help.into());
+    failed.error.finding.help = Some(help);
     failed
 }
 

@@ -7,5 +7,6 @@ mod layers;
 mod main_job;
 mod readme;
 mod refusals;
+mod requests;
 mod support;
 mod workload_protection;

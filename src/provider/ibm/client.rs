@@ -35,13 +35,14 @@ impl<'a> Account<'a> {
         Self { reader, identity: identity(conn), controller: trimmed(controller) }
     }
 
-    /// All instances of the account, or of a resource group, that are active or being made.
-    pub async fn list(&self, object: &Address, group: Option<&str>) -> Told<Vec<Row>> {
+    /// All instances of the account, or of a resource group, or of one name, that are active or being
+    /// made. What the vendor takes for the same name is for the caller to check.
+    pub async fn list(&self, object: &Address, group: Option<&str>, name: Option<&str>) -> Told<Vec<Row>> {
         let mut rows = Vec::new();
         let mut start: Option<String> = None;
         let mut seen = BTreeSet::new();
         loop {
-            let page = self.page(object, group, start.as_deref()).await.map_err(|e| e.finding)?;
+            let page = self.page(object, group, name, start.as_deref()).await.map_err(|e| e.finding)?;
             rows.extend(page.resources);
             start = page.next_url.as_deref().and_then(start_of);
             match &start {
@@ -56,10 +57,12 @@ impl<'a> Account<'a> {
         &self,
         object: &Address,
         group: Option<&str>,
+        name: Option<&str>,
         start: Option<&str>,
     ) -> Result<Page, HttpError> {
         let mut query = vec![("type", "service_instance".to_owned()), ("limit", "100".to_owned())];
         query.extend(group.map(|group| ("resource_group_id", group.to_owned())));
+        query.extend(name.map(|name| ("name", name.to_owned())));
         query.extend(start.map(|start| ("start", start.to_owned())));
         let request = Request { query, ..self.request(object, "list instances", INSTANCES) };
         Ok(self.reader.get(request).await?.body)

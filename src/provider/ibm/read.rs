@@ -1,8 +1,14 @@
 //! Reads the declared instances of one IBM connection with their teams.
 //!
-//! Requests: one list for the connection (or one GET for a single pinned instance), and per instance
-//! `users/me`, `teams`, one token read per team that is declared or would be reset, and at most one
-//! more where the team header is not proved by those.
+//! Requests: one list for the connection (of one name where one instance is declared, or one GET for
+//! a single pinned one), and per instance `users/me`, `teams`, one token read per token that a step
+//! may need, and at most one more where the team header is not proved by those.
+//!
+//! That is the least that the APIs allow. Resource controller can't filter by service, and gives 100
+//! rows at most. Each instance is a Sysdig account of its own with its own users: which user the IAM
+//! identity is there, and in which team, only its own `users/me` tells, and both count (a token is of
+//! one user in one team, the name may stand in the reset's path, the current team proves the header;
+//! contract ibm 5.2, 8). `users/me` names teams by id alone, so `teams` is needed. Tokens have no list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,7 +68,10 @@ async fn rows(account: &Account<'_>, address: &Address, conn: &Connection) -> To
         (Some((instance, Instance { guid: Some(guid), .. })), None) => {
             pinned(account.get(instance, guid).await)?
         }
-        _ => account.list(address, conn.resource_group.as_deref()).await?,
+        (Some((instance, _)), None) => {
+            account.list(address, conn.resource_group.as_deref(), Some(instance.name())).await?
+        }
+        _ => account.list(address, conn.resource_group.as_deref(), None).await?,
     };
     check_account(&rows, address, conn.account.as_deref())?;
     Ok(rows)
@@ -170,21 +179,24 @@ impl Room<'_> {
     }
 }
 
-/// The tokens that a plan may need: of declared teams, and of all where a lock would reset them.
+/// The tokens that a plan may need: of teams with a wish about theirs, and of all where a lock would
+/// reset them.
 /// Every declared team must be visible.
 fn wanted(address: &Address, declared: &Instance, visible: &[Team]) -> Told<BTreeSet<Wanted>> {
+    let locks = declared.external_api_auth == Some(AuthMode::IamOnly);
     let mut wanted = BTreeSet::new();
+    let mut listed = BTreeSet::new();
     for (name, team) in &declared.teams {
         let live = resolve(address, name, team, visible)?;
-        if wanted.iter().any(|w: &Wanted| w.team == live.id) {
+        if !listed.insert(live.id) {
             let told = format!("two declared teams mean team {} (`{}`)", live.id, live.name);
             return Err(Box::new(Finding::new(PLAN_AMBIGUOUS, told).at(name)));
         }
-        wanted.insert(Wanted { team: live.id, owner: team.owner.clone() });
+        if locks || team.manages_token() {
+            wanted.insert(Wanted { team: live.id, owner: team.owner.clone() });
+        }
     }
-    let locks = declared.external_api_auth == Some(AuthMode::IamOnly);
     if locks && declared.other_teams == OtherTeams::Reset {
-        let listed: BTreeSet<u64> = wanted.iter().map(|w| w.team).collect();
         let others = visible.iter().filter(|team| !listed.contains(&team.id));
         wanted.extend(others.map(|team| Wanted { team: team.id, owner: None }));
     }
@@ -243,7 +255,9 @@ fn no_access(error: HttpError) -> Box<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::ibm::testing::{declared, declared_team, instance_address, team_address};
+    use crate::provider::ibm::testing::{
+        declared, declared_team, instance_address, managed_team, team_address,
+    };
 
     fn visible() -> Vec<Team> {
         let team = |id, name: &str| Team { id, name: name.into(), products: vec![], user_count: None };
@@ -259,6 +273,8 @@ mod tests {
         let address = instance_address();
         let mut declared = declared();
         declared.teams.insert(team_address("SRE"), declared_team());
+        assert!(wanted(&address, &declared, &visible()).unwrap().is_empty());
+        declared.teams.insert(team_address("SRE"), managed_team());
         assert_eq!(ids(&wanted(&address, &declared, &visible()).unwrap()), [1]);
         declared.external_api_auth = Some(AuthMode::IamOnly);
         assert_eq!(ids(&wanted(&address, &declared, &visible()).unwrap()), [1, 2, 3, 4]);

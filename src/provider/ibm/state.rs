@@ -221,7 +221,19 @@ pub struct Team {
     pub protect: bool,
 }
 
+impl Team {
+    /// Whether anything is wished of its token. A team that is only listed matters to a lock alone.
+    pub fn manages_token(&self) -> bool {
+        self.rotate.is_some() || !self.deliver.is_empty()
+    }
+}
+
 impl Instance {
+    /// Whether anything is wished of it, beyond being there.
+    pub fn manages_anything(&self) -> bool {
+        self.external_api_auth.is_some() || self.teams.values().any(Team::manages_token)
+    }
+
     /// The address of a visible team: a pinned one keeps its declared name, others have their live name.
     pub fn team_address(&self, instance: &Address, team: &LiveTeam) -> Address {
         let pinned = self.teams.iter().find(|(_, want)| want.id == Some(team.id));

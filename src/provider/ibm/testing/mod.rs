@@ -79,6 +79,12 @@ pub fn declared_team() -> Team {
     Team { id: None, owner: None, rotate: None, deliver: Vec::new(), protect: false }
 }
 
+/// A team whose token is brought somewhere.
+pub fn managed_team() -> Team {
+    let delivery = crate::model::step::Delivery { to: "x".into(), key: None, id_key: None };
+    Team { deliver: vec![delivery], ..declared_team() }
+}
+
 pub fn row(guid: &str, name: &str, service: &str, region: &str) -> Row {
     Row {
         guid: Some(guid.into()),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Bench, CANARY, DENIED, GUID, Patch, World, connection_address, declared_team, team_address};
+use super::{Bench, CANARY, DENIED, GUID, Patch, World, connection_address, managed_team, team_address};
 use crate::model::code::{
     Code, IBM_NO_ACCESS, IBM_OTHER_ACCOUNT, IBM_TOKEN_REFUSED, PLAN_AMBIGUOUS, PLAN_NAME_NOT_FOUND,
 };
@@ -102,7 +102,7 @@ async fn what_is_not_managed_is_not_probed_and_no_token_is_read() {
 }
 
 #[tokio::test]
-async fn without_declared_teams_the_mode_is_probed_with_the_current_team() {
+async fn without_managed_teams_the_mode_is_probed_with_the_current_team() {
     let mut bench = to_lock(World { current_team: 10002, ..World::default() }).await;
     bench.instance().other_teams = OtherTeams::Refuse;
     let live = live(&bench).await;
@@ -117,14 +117,14 @@ async fn an_ignored_team_header_is_not_proven() {
     assert!(matches!(live(&bench).await.header, HeaderProof::Unproven(why) if why.contains("same key")));
     // With one key in scope, `users/me` decides: it ignores the header as well.
     let mut bench = Bench::new(World { header_works: false, ..World::default() }).await;
-    bench.instance().teams.insert(team_address("SRE"), declared_team());
+    bench.instance().teams.insert(team_address("SRE"), managed_team());
     assert!(matches!(live(&bench).await.header, HeaderProof::Unproven(why) if why.contains("users/me")));
 }
 
 #[tokio::test]
-async fn one_declared_team_is_proved_by_users_me_with_one_more_request() {
+async fn one_managed_team_is_proved_by_users_me_with_one_more_request() {
     let mut bench = Bench::new(World::default()).await;
-    bench.instance().teams.insert(team_address("SRE"), declared_team());
+    bench.instance().teams.insert(team_address("SRE"), managed_team());
     assert_eq!(live(&bench).await.header, HeaderProof::Proven);
     let tape = bench.fake.tape();
     assert!(tape.contains(&"GET /api/users/me team 10002".to_owned()));
@@ -136,7 +136,7 @@ async fn one_declared_team_is_proved_by_users_me_with_one_more_request() {
 async fn an_owners_token_is_read_by_name_and_proves_nothing_of_the_header() {
     let mut bench = Bench::new(World { header_works: false, ..World::default() }).await;
     let owned =
-        || crate::provider::ibm::state::Team { owner: Some("bot@example.com".into()), ..declared_team() };
+        || crate::provider::ibm::state::Team { owner: Some("bot@example.com".into()), ..managed_team() };
     bench.instance().teams.insert(team_address("SRE"), owned());
     bench.instance().teams.insert(team_address("Monitor Operations"), owned());
     let live = live(&bench).await;
@@ -151,7 +151,7 @@ async fn an_owners_token_is_read_by_name_and_proves_nothing_of_the_header() {
 async fn a_refused_token_of_another_owner_is_told() {
     let world = World { refusal: (403, DENIED), ..World::default() };
     let mut bench = Bench::new(world).await;
-    let owned = crate::provider::ibm::state::Team { owner: Some("nobody".into()), ..declared_team() };
+    let owned = crate::provider::ibm::state::Team { owner: Some("nobody".into()), ..managed_team() };
     bench.instance().teams.insert(team_address("SRE"), owned);
     bench.fake.world().keys.remove(&10002);
     bench.fake.world().refuse_missing = true;
@@ -223,9 +223,9 @@ async fn workload_protection_has_its_own_service_and_product() {
 }
 
 #[tokio::test]
-async fn a_missing_declared_team_is_told_with_the_visible_ones() {
+async fn a_missing_managed_team_is_told_with_the_visible_ones() {
     let mut bench = Bench::new(World { patch: Patch::Sync, ..World::default() }).await;
-    bench.instance().teams.insert(team_address("Sec"), declared_team());
+    bench.instance().teams.insert(team_address("Sec"), managed_team());
     let finding = unreadable(&bench).await;
     assert_eq!(finding.code, PLAN_NAME_NOT_FOUND);
     assert!(finding.message.contains("`SRE` (10002)") && !finding.message.contains("10003"));
