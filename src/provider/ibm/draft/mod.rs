@@ -1,19 +1,21 @@
 //! Pure: what an instance and its teams should be + what they are → changes and steps.
 
+mod conditions;
+mod steps;
+
 use std::collections::BTreeMap;
 
-use super::state::{
-    AuthMode, Connection, HeaderProof, Instance, LiveInstance, LiveTeam, OtherTeams, Probe, Service, Team,
-    TokenReset,
-};
 use crate::model::address::Address;
 use crate::model::change::Action;
 use crate::model::code;
 use crate::model::evidence::{VisibleTeam, VisibleTeams};
 use crate::model::finding::Finding;
-use crate::model::step::{Call, Delivery, Expect, Recovery, Shape, Step, StepId};
+use crate::model::step::{Delivery, Shape, StepId};
 use crate::model::verb::Verb;
-use crate::provider::draft::{Context, Draft, change, due, field, host};
+use crate::provider::draft::{Context, Draft, change, due, field};
+use crate::provider::ibm::state::{
+    AuthMode, Connection, Instance, LiveInstance, LiveTeam, OtherTeams, Probe, Team,
+};
 
 /// One instance's wish and observation.
 #[derive(Clone, Copy)]
@@ -35,7 +37,7 @@ pub fn instance(
 ) -> Draft {
     let scene = Scene { cx, address, connection, want, live };
     let mut draft = Draft::default();
-    draft.findings.extend(unaccepted(address, want));
+    draft.findings.extend(conditions::unaccepted(address, want));
     match mode(address, live) {
         _ if !want.manages_anything() => {}
         Ok(mode) => scene.compare(mode, &mut draft),
@@ -110,29 +112,6 @@ impl<'a> Scene<'a> {
             (AuthMode::IamOnly, None) => self.locked_out(draft),
             (AuthMode::Any, Some(AuthMode::Any) | None) => self.declared_teams(draft),
         }
-    }
-
-    /// Every declared team is one visible team: zero or several hits stop the plan.
-    fn names(self, draft: &mut Draft) {
-        for address in self.want.teams.keys() {
-            let hits = self.live.teams.iter().filter(|team| self.team_address(team) == *address);
-            let ids: Vec<_> = hits.map(|team| format!("id {}", team.id)).collect();
-            let finding = match ids.len() {
-                1 => continue,
-                0 => Finding::new(code::PLAN_NAME_NOT_FOUND, self.not_visible(address)),
-                _ => {
-                    let message = format!("several visible teams stand for it: {}", ids.join(", "));
-                    Finding::new(code::PLAN_AMBIGUOUS, message)
-                }
-            };
-            draft.findings.push(finding.at(address));
-        }
-    }
-
-    fn not_visible(self, address: &Address) -> String {
-        let teams: Vec<_> = self.live.teams.iter().map(|t| format!("{} (id {})", t.name, t.id)).collect();
-        let teams = if teams.is_empty() { "none".into() } else { teams.join(", ") };
-        format!("{} sees no team `{}`; visible teams: {teams}", self.live.identity, address.name())
     }
 
     /// `ANY → IAM_ONLY`: every visible team's token is reset and dropped, then the lock.
@@ -329,155 +308,6 @@ impl<'a> Scene<'a> {
         draft.push(change, vec![step]);
     }
 
-    fn switch_step(self, verb: Verb, to: AuthMode, teams: &[VisibleTeam]) -> Step {
-        let mut params = self.params();
-        params.insert("setting".into(), to.as_str().into());
-        let ignored: Vec<_> = teams.iter().filter(|t| t.ignored).map(|t| t.id.to_string()).collect();
-        params.insert("ignored_teams".into(), ignored.join(","));
-        Step {
-            id: StepId::new(verb, self.address, 1),
-            address: self.address.clone(),
-            verb,
-            shape: None,
-            call: Call {
-                method: "PATCH".into(),
-                host: host(&self.connection.resource_controller()),
-                path: format!("/v2/resource_instances/{}", self.live.guid),
-            },
-            needs: Vec::new(),
-            irreversible: verb.properties().irreversible,
-            destinations: Vec::new(),
-            params,
-            expects: vec![self.expect_instance()],
-            guards: Vec::new(),
-            recovery: Recovery::ReadBack,
-        }
-    }
-
-    fn reset_step(
-        self,
-        team: &LiveTeam,
-        want: Option<&Team>,
-        shape: Shape,
-        destinations: Vec<Delivery>,
-        draft: &mut Draft,
-    ) -> Step {
-        let address = self.team_address(team);
-        let owned = want.is_some_and(|w| w.owner.is_some());
-        if self.connection.token_reset.is_guided() && self.live.service_id && !owned {
-            let message = format!(
-                "a guided reset needs a person logged in as {}, which is a service ID",
-                self.live.identity
-            );
-            draft.findings.push(Finding::new(code::PLAN_GUIDED_SERVICE_ID, message).at(&address));
-        }
-        let expects = self.expect_team(team);
-        draft.live.extend(expects.clone());
-        Step {
-            id: StepId::new(Verb::Reset, &address, 1),
-            call: self.reset_call(team, want),
-            address,
-            verb: Verb::Reset,
-            shape: Some(shape),
-            needs: Vec::new(),
-            irreversible: true,
-            destinations,
-            params: self.team_params(team, want),
-            expects: expects.into_iter().collect(),
-            guards: Vec::new(),
-            recovery: Recovery::ReadBack,
-        }
-    }
-
-    fn reset_call(self, team: &LiveTeam, want: Option<&Team>) -> Call {
-        match &self.connection.token_reset {
-            TokenReset::Guided { .. } => Call {
-                method: "GUIDED".into(),
-                host: "cloud.ibm.com".into(),
-                path: format!("Settings > User Profile > API: Reset Token, in team \"{}\"", team.name),
-            },
-            TokenReset::Call { method, path, .. } => Call {
-                method: method.clone(),
-                host: host(&self.live.origin),
-                path: path
-                    .replace("{team_id}", &team.id.to_string())
-                    .replace("{username}", self.identity(want)),
-            },
-        }
-    }
-
-    /// While `ANY`, a key that was not read can be neither compared, delivered nor proved dead.
-    fn unread(self, team: &LiveTeam) -> Finding {
-        let message = format!("the token in {} (id {}) was not read", team.name, team.id);
-        Finding::new(code::PLAN_UNREADABLE, message).at(&self.team_address(team))
-    }
-
-    fn deliver_step(self, team: &LiveTeam, want: &Team, to: Vec<Delivery>, draft: &mut Draft) -> Step {
-        let address = self.team_address(team);
-        let expects = self.expect_team(team);
-        draft.live.extend(expects.clone());
-        Step {
-            id: StepId::new(Verb::Deliver, &address, 1),
-            address,
-            verb: Verb::Deliver,
-            shape: None,
-            call: Call { method: "GET".into(), host: host(&self.live.origin), path: "/api/token".into() },
-            needs: Vec::new(),
-            irreversible: false,
-            destinations: to,
-            params: self.team_params(team, Some(want)),
-            expects: expects.into_iter().collect(),
-            guards: Vec::new(),
-            recovery: Recovery::Repeat,
-        }
-    }
-
-    fn params(self) -> BTreeMap<String, String> {
-        BTreeMap::from([
-            ("guid".into(), self.live.guid.clone()),
-            ("origin".into(), self.live.origin.clone()),
-            ("identity".into(), self.live.identity.clone()),
-        ])
-    }
-
-    fn team_params(self, team: &LiveTeam, want: Option<&Team>) -> BTreeMap<String, String> {
-        let mut params = self.params();
-        params.insert("team_id".into(), team.id.to_string());
-        params.insert("team_name".into(), team.name.clone());
-        params.insert("owner".into(), want.and_then(|w| w.owner.clone()).unwrap_or_default());
-        params
-    }
-
-    fn expect_instance(self) -> Expect {
-        Expect { address: self.address.clone(), digest: self.live.digest(self.cx.key) }
-    }
-
-    /// A key that could not be read (the instance is locked) binds nothing.
-    fn expect_team(self, team: &LiveTeam) -> Option<Expect> {
-        let digest = team.digest(&self.live.guid, self.cx.key);
-        team.fingerprint.is_some().then(|| Expect { address: self.team_address(team), digest })
-    }
-
-    /// What must hold before anything of the instance is changed.
-    fn preconditions(self, draft: &mut Draft) {
-        let live = self.live;
-        let keyed = |s: &Step| matches!(s.verb, Verb::Reset | Verb::Deliver);
-        let keys = draft.changes.iter().flat_map(|c| &c.steps).any(keyed);
-        let switches = draft.changes.iter().flat_map(|c| &c.steps).any(|s| s.address == *self.address);
-        if let HeaderProof::Unproven(why) = &live.header
-            && keys
-        {
-            draft.findings.push(Finding::new(code::IBM_TEAM_HEADER_UNPROVEN, why.clone()).at(self.address));
-        }
-        if switches && live.teams.is_empty() {
-            let message = format!("no team is visible to {}, so no token could be reset", live.identity);
-            draft.findings.push(Finding::new(code::PLAN_UNREADABLE, message).at(self.address));
-        }
-        if switches && let Some(why) = unwritable(live) {
-            draft.findings.push(Finding::new(code::PLAN_NOT_WRITABLE, why).at(self.address));
-        }
-    }
-
     /// The declared team that a visible one is.
     fn declared(self, team: &LiveTeam) -> Option<&'a Team> {
         let hit = self.want.teams.iter().find(|(address, want)| stands_for(address, want, team));
@@ -486,10 +316,6 @@ impl<'a> Scene<'a> {
 
     fn team_address(self, team: &LiveTeam) -> Address {
         self.want.team_address(self.address, team)
-    }
-
-    fn identity(self, want: Option<&'a Team>) -> &'a str {
-        want.and_then(|w| w.owner.as_deref()).unwrap_or(&self.live.identity)
     }
 
     fn whose(self, team: &LiveTeam, want: Option<&Team>) -> String {
@@ -508,45 +334,6 @@ impl<'a> Scene<'a> {
         };
         field("token", Some(&before), Some("(known after apply)"))
     }
-
-    fn not_covered(self, team: &LiveTeam) -> Finding {
-        let message = format!("NOT covered: the token in {} (id {}) is not reset", team.name, team.id);
-        Finding::new(code::PLAN_NOT_COVERED, message).at(&self.team_address(team))
-    }
-
-    fn resets_owed(self, team: &LiveTeam) -> Finding {
-        let message =
-            format!("the token in {} was not reset since the unlock: earlier ones may work", team.name);
-        Finding::new(code::PLAN_RESETS_OWED, message).at(&self.team_address(team))
-    }
-
-    fn unlisted(self, team: &LiveTeam) -> Finding {
-        let message = format!("team {} (id {}) is visible but not listed", team.name, team.id);
-        Finding::new(code::PLAN_OTHER_TEAMS, message).at(&self.team_address(team))
-    }
-}
-
-/// On Workload Protection the mode is the user's own risk, declared or not yet in force alike.
-fn unaccepted(address: &Address, want: &Instance) -> Option<Finding> {
-    let risky = want.service == Service::WorkloadProtection && want.external_api_auth.is_some();
-    let message = "nothing documents that Workload Protection takes external_api_auth";
-    (risky && !want.accept_unverified).then(|| Finding::new(code::IBM_ACCEPT_UNVERIFIED, message).at(address))
-}
-
-/// Why the vendor would refuse to change the instance (contract ibm 2.4, 2.7, 2.9).
-fn unwritable(live: &LiveInstance) -> Option<String> {
-    if live.state != "active" {
-        return Some(format!("the instance's state is `{}`, not `active`", live.state));
-    }
-    if live.locked {
-        return Some(
-            "the instance is locked against updates (`ibmcloud resource service-instance-unlock`)".into(),
-        );
-    }
-    if live.busy {
-        return Some("another operation on the instance is in progress".into());
-    }
-    live.controlled_by.as_ref().map(|crn| format!("the instance is controlled by {crn}"))
 }
 
 fn slots(deliveries: &[Delivery]) -> String {

@@ -1,0 +1,222 @@
+//! The independent checker: judges any plan — fresh, saved or edited by hand — by the plan alone.
+//!
+//! It shares nothing with the planner: not the table of rules, not the graph. What comes first is
+//! decided by the `needs` that the plan states and by the order within a lane, never by the position
+//! of steps in different lanes. Only a plan that holds every invariant becomes [`Admitted`].
+
+mod limits;
+mod order;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::document::{Evidence, Invariant, Plan, VisibleTeams};
+use crate::model::address::Address;
+use crate::model::step::{Rule, Shape, Step, StepId};
+use crate::model::verb::Verb;
+
+/// A plan that holds every invariant. Nothing else can be applied.
+pub struct Admitted(Plan);
+
+impl Admitted {
+    pub fn plan(&self) -> &Plan {
+        &self.0
+    }
+}
+
+/// Admits a plan, or gives it back with what each invariant found.
+pub fn admit(mut plan: Plan) -> Result<Admitted, Box<Plan>> {
+    plan.invariants = judge(&plan);
+    match plan.invariants.iter().all(|invariant| invariant.holds) {
+        true => Ok(Admitted(plan)),
+        false => Err(Box::new(plan)),
+    }
+}
+
+/// What each invariant finds in a plan.
+pub fn judge(plan: &Plan) -> Vec<Invariant> {
+    let view = View::new(plan);
+    let checks: [(&str, Check); 7] = [
+        ("I1", order::order_and_coverage),
+        ("I2", nothing_after_a_lock),
+        ("I3", callers_survive),
+        ("I4", a_name_keeps_an_enabled_token),
+        ("I5", secrets_have_destinations),
+        ("I6", scope_is_kept),
+        ("I7", limits::limits_and_protections),
+    ];
+    let invariant = |(id, check): (&str, Check)| {
+        let (holds, proof) = match check(&view) {
+            Ok(proof) => (true, proof),
+            Err(breaks) => (false, breaks.join("; ")),
+        };
+        Invariant { id: id.to_owned(), holds, proof }
+    };
+    checks.into_iter().map(invariant).collect()
+}
+
+/// The steps that prove an invariant, or everything that breaks it.
+type Verdict = Result<String, Vec<String>>;
+
+type Check = fn(&View<'_>) -> Verdict;
+
+fn verdict(breaks: Vec<String>, proof: impl Into<String>) -> Verdict {
+    if breaks.is_empty() { Ok(proof.into()) } else { Err(breaks) }
+}
+
+/// A plan with its steps by name.
+struct View<'a> {
+    plan: &'a Plan,
+    steps: &'a [Step],
+    evidence: &'a Evidence,
+    position: BTreeMap<&'a StepId, usize>,
+    by_object: BTreeMap<&'a Address, Vec<&'a Step>>,
+}
+
+impl<'a> View<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        let position = plan.steps.iter().enumerate().map(|(i, s)| (&s.id, i)).collect();
+        let mut by_object: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for step in &plan.steps {
+            by_object.entry(&step.address).or_default().push(step);
+        }
+        Self { plan, steps: &plan.steps, evidence: &plan.evidence, position, by_object }
+    }
+
+    fn of_verb(&self, verb: Verb) -> impl Iterator<Item = &'a Step> {
+        self.steps.iter().filter(move |s| s.verb == verb)
+    }
+
+    /// The other steps of the same owner.
+    fn lane<'b>(&'b self, step: &'b Step) -> impl Iterator<Item = &'a Step> + 'b {
+        let lane = step.address.lane();
+        self.steps.iter().filter(move |s| s.id != step.id && s.address.lane() == lane)
+    }
+
+    /// The steps of one object, in plan order.
+    fn of(&self, address: &Address) -> &[&'a Step] {
+        self.by_object.get(address).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the plan locks or unlocks the instance of an address.
+    fn switches(&self, address: &Address) -> bool {
+        self.of(&address.lane()).iter().any(|s| matches!(s.verb, Verb::Lock | Verb::Unlock))
+    }
+
+    /// `12`, as people see it.
+    fn number(&self, step: &Step) -> String {
+        self.position.get(&step.id).map_or("?".into(), |i| (i + 1).to_string())
+    }
+
+    fn visible(&self, instance: &Address) -> Option<&'a VisibleTeams> {
+        self.evidence.visible_teams.iter().find(|v| v.instance == *instance)
+    }
+}
+
+fn has_need(step: &Step, before: &Step, rules: &[Rule]) -> bool {
+    step.needs.iter().any(|need| need.step == before.id && rules.contains(&need.rule))
+}
+
+/// Whether a connection of the spec authenticates with this token of the step's vendor.
+fn is_caller(view: &View<'_>, step: &Step, id: u64) -> bool {
+    let same = |connection: &Address| *connection == step.address.of_connection();
+    view.evidence.callers.iter().any(|c| same(&c.connection) && c.token_ids.contains(&id))
+}
+
+/// I2: after a lock nothing of its instance runs, since the lock forbids reading and using tokens.
+fn nothing_after_a_lock(view: &View<'_>) -> Verdict {
+    let mut breaks = Vec::new();
+    let mut locks = Vec::new();
+    for lock in view.of_verb(Verb::Lock) {
+        let at = view.position[&lock.id];
+        for other in view.lane(lock).filter(|s| view.position[&s.id] > at) {
+            breaks.push(format!("step {} runs after lock {} of its instance", view.number(other), at + 1));
+        }
+        locks.push((at + 1).to_string());
+    }
+    verdict(breaks, format!("no step of an instance after its lock ({})", list(&locks)))
+}
+
+/// I3: no step deletes or disables a credential that a connection of the spec uses now.
+fn callers_survive(view: &View<'_>) -> Verdict {
+    let mut breaks = Vec::new();
+    let mut seen = 0;
+    for step in retiring(view) {
+        seen += 1;
+        match token_id(step) {
+            None => breaks.push(format!("step {} does not say which token it takes", view.number(step))),
+            Some(id) if is_caller(view, step, id) => {
+                let number = view.number(step);
+                breaks
+                    .push(format!("step {number} takes token id {id}, which a connection of the spec uses"));
+            }
+            Some(_) => {}
+        }
+    }
+    verdict(breaks, format!("{seen} steps disable or delete a token, none a credential in use"))
+}
+
+fn retiring<'a>(view: &View<'a>) -> impl Iterator<Item = &'a Step> + use<'a> {
+    view.steps.iter().filter(|s| matches!(s.verb, Verb::Disable | Verb::Delete))
+}
+
+fn token_id(step: &Step) -> Option<u64> {
+    step.params.get("token_id")?.parse().ok()
+}
+
+/// I4: no managed name goes from an enabled token to none, unless the spec asks for it.
+fn a_name_keeps_an_enabled_token(view: &View<'_>) -> Verdict {
+    let mut breaks = Vec::new();
+    let counted: BTreeSet<&Address> = view.evidence.enabled_counts.iter().map(|c| &c.address).collect();
+    for step in retiring(view) {
+        if !counted.contains(&step.address) {
+            breaks.push(format!("step {} has no count of enabled tokens", view.number(step)));
+        }
+    }
+    for count in view.evidence.enabled_counts.iter().filter(|c| !c.may_be_zero) {
+        let mut enabled: BTreeSet<u64> = count.enabled.iter().copied().collect();
+        let mut issued = 0;
+        for step in view.of(&count.address) {
+            let had = enabled.len() + issued;
+            match (step.verb, token_id(step)) {
+                (Verb::Issue, _) => issued += 1,
+                (Verb::Enable, Some(id)) => drop(enabled.insert(id)),
+                (Verb::Disable | Verb::Delete, Some(id)) => drop(enabled.remove(&id)),
+                _ => {}
+            }
+            if had > 0 && enabled.len() + issued == 0 {
+                let number = view.number(step);
+                breaks.push(format!("step {number} leaves {} without an enabled token", count.address));
+            }
+        }
+    }
+    verdict(breaks, format!("{} managed names judged", view.evidence.enabled_counts.len()))
+}
+
+/// I5: a new secret has a declared destination, or is meant to be dropped.
+fn secrets_have_destinations(view: &View<'_>) -> Verdict {
+    let secret: Vec<_> = view.steps.iter().filter(|s| s.verb.properties().yields_secret).collect();
+    let lost = secret.iter().filter(|s| s.destinations.is_empty() && s.shape != Some(Shape::Invalidate));
+    let kept = secret.iter().filter(|s| !s.destinations.is_empty() && s.shape == Some(Shape::Invalidate));
+    let mut breaks: Vec<_> =
+        lost.map(|s| format!("the secret of step {} goes nowhere", view.number(s))).collect();
+    breaks.extend(kept.map(|s| format!("step {} invalidates, but delivers", view.number(s))));
+    verdict(breaks, format!("{} steps yield a secret", secret.len()))
+}
+
+/// I6: every step touches a declared object, or a team of a declared instance that is switched.
+fn scope_is_kept(view: &View<'_>) -> Verdict {
+    let scope: BTreeSet<&Address> = view.evidence.scope.iter().collect();
+    let declared = |a: &Address| scope.contains(a) || scope.contains(&a.lane()) && view.switches(a);
+    let outside = view.steps.iter().filter(|s| !declared(&s.address));
+    let breaks = outside
+        .map(|s| format!("step {} touches {}, which is not declared", view.number(s), s.address))
+        .collect();
+    verdict(
+        breaks,
+        format!("{} steps within {} declared objects", view.steps.len(), view.evidence.scope.len()),
+    )
+}
+
+fn list(numbers: &[String]) -> String {
+    if numbers.is_empty() { "none".into() } else { numbers.join(", ") }
+}

@@ -1,0 +1,212 @@
+//! I1: order and coverage. Every rule is an edge with its name on it.
+
+use std::collections::BTreeSet;
+
+use super::{Verdict, View, has_need, is_caller, list, verdict};
+use crate::model::change::Action;
+use crate::model::step::{Rule, Shape, Step};
+use crate::model::verb::Verb;
+
+/// I1: every rule is an edge with its name on it; locks and unlocks cover every visible team.
+pub(super) fn order_and_coverage(view: &View<'_>) -> Verdict {
+    let mut breaks = well_formed(view);
+    let mut proof = Vec::new();
+    for lock in view.of_verb(Verb::Lock) {
+        lock_is_last(view, lock, &mut breaks);
+        covers(view, lock, &mut breaks, &mut proof);
+    }
+    for unlock in view.of_verb(Verb::Unlock) {
+        covers(view, unlock, &mut breaks, &mut proof);
+    }
+    shapes_fit(view, &mut breaks);
+    retirement_is_ordered(view, &mut breaks);
+    caller_is_last(view, &mut breaks);
+    if proof.is_empty() {
+        proof.push("no lock or unlock; every stated need comes first".into());
+    }
+    verdict(breaks, proof.join("; "))
+}
+
+/// Ids are unique, every need exists and stands earlier in the list.
+fn well_formed(view: &View<'_>) -> Vec<String> {
+    let mut breaks = Vec::new();
+    if view.position.len() != view.steps.len() {
+        breaks.push("two steps have one id".to_owned());
+    }
+    for (i, step) in view.steps.iter().enumerate() {
+        for need in &step.needs {
+            match view.position.get(&need.step) {
+                None => {
+                    breaks.push(format!("step {} needs `{}`, which is not in the plan", i + 1, need.step))
+                }
+                Some(j) if *j >= i => {
+                    breaks.push(format!(
+                        "step {} needs step {}, which does not come before it",
+                        i + 1,
+                        j + 1
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        if !step.guards.is_empty() {
+            breaks.push(format!("step {} has a guard that this version can't evaluate", i + 1));
+        }
+    }
+    reviewed(view, &mut breaks);
+    breaks
+}
+
+/// Each step belongs to one reviewed change of its object that stands for its verb, and each
+/// change has its steps.
+fn reviewed(view: &View<'_>, breaks: &mut Vec<String>) {
+    let mut listed = BTreeSet::new();
+    for (change, id) in view.plan.changes.iter().flat_map(|c| c.steps.iter().map(move |id| (c, id))) {
+        let step = view.position.get(id).map(|i| &view.steps[*i]);
+        match step {
+            None => breaks.push(format!("`{id}` of a reviewed change is not among the steps")),
+            Some(step) if step.address != change.address || !stands_for(change.action, step) => {
+                let (action, number) = (change.action.as_str(), view.number(step));
+                breaks.push(format!("step {number} is not what `{action} {}` says", change.address));
+            }
+            Some(_) if !listed.insert(id) => breaks.push(format!("two changes have `{id}`")),
+            Some(_) => {}
+        }
+    }
+    for step in view.steps.iter().filter(|s| !listed.contains(&s.id)) {
+        breaks.push(format!("step {} belongs to no reviewed change", view.number(step)));
+    }
+}
+
+/// Whether a reviewer of this action expects such a step.
+fn stands_for(action: Action, step: &Step) -> bool {
+    match action {
+        Action::Create => step.verb == Verb::Issue && step.shape.is_none(),
+        Action::Rotate => matches!(step.shape, Some(Shape::SingleSlot | Shape::Overlap)),
+        Action::Invalidate => step.shape == Some(Shape::Invalidate),
+        Action::Deliver => step.verb == Verb::Deliver,
+        Action::Enable => step.verb == Verb::Enable,
+        Action::Disable => step.verb == Verb::Disable,
+        Action::Delete => matches!(step.verb, Verb::Disable | Verb::Delete),
+        Action::Lock => step.verb == Verb::Lock,
+        Action::Unlock => step.verb == Verb::Unlock,
+        Action::Protect => step.verb == Verb::Protect,
+        Action::Unprotect => step.verb == Verb::Unprotect,
+    }
+}
+
+/// `reset-before-lock` and `lock-last`: everything else of the instance comes before its lock.
+fn lock_is_last(view: &View<'_>, lock: &Step, breaks: &mut Vec<String>) {
+    for other in view.lane(lock) {
+        let rules: &[Rule] = match other.verb {
+            Verb::Reset => &[Rule::ResetBeforeLock, Rule::LockCoversAll],
+            _ => &[Rule::LockLast],
+        };
+        if !has_need(lock, other, rules) {
+            breaks.push(format!(
+                "lock {} does not need step {} ({})",
+                view.number(lock),
+                view.number(other),
+                rules[0].as_str()
+            ));
+        }
+    }
+}
+
+/// `lock-covers-all`, and its twin for an unlock: a reset for each visible team, ordered by an edge.
+fn covers(view: &View<'_>, switch: &Step, breaks: &mut Vec<String>, proof: &mut Vec<String>) {
+    let number = view.number(switch);
+    let Some(visible) = view.visible(&switch.address) else {
+        breaks.push(format!("{} {number} has no list of visible teams", switch.verb));
+        return;
+    };
+    if visible.teams.is_empty() {
+        breaks.push(format!("{} {number} of {} covers no visible team", switch.verb, switch.address));
+    }
+    let mut resets = Vec::new();
+    for team in &visible.teams {
+        if team.ignored && switch.verb == Verb::Lock {
+            continue;
+        }
+        let id = team.id.to_string();
+        let reset = view.of_verb(Verb::Reset).find(|s| {
+            s.address == team.address && s.params.get("team_id") == Some(&id) && in_order(switch, s)
+        });
+        match reset {
+            Some(reset) => resets.push(view.number(reset)),
+            None => breaks.push(format!(
+                "{} {number} of {} has no ordered reset of {} (lock-covers-all)",
+                switch.verb, switch.address, team.address
+            )),
+        }
+    }
+    proof.push(match switch.verb {
+        Verb::Lock => format!("lock {number} of {} after resets {}", switch.address, list(&resets)),
+        _ => format!("unlock {number} of {} before resets {}", switch.address, list(&resets)),
+    });
+}
+
+fn in_order(switch: &Step, reset: &Step) -> bool {
+    match switch.verb {
+        Verb::Lock => has_need(switch, reset, &[Rule::ResetBeforeLock, Rule::LockCoversAll]),
+        _ => has_need(reset, switch, &[Rule::UnlockBeforeReset]),
+    }
+}
+
+/// A shape fits its verb, so that nothing slips past what is judged by shape; and an `invalidate`
+/// reset exists only in a plan that locks or unlocks its instance.
+fn shapes_fit(view: &View<'_>, breaks: &mut Vec<String>) {
+    for step in view.steps {
+        let replaces = step.params.get("predecessor").is_some_and(|id| id != "0");
+        let fits = match (step.verb, step.shape) {
+            (Verb::Reset, Some(Shape::Invalidate | Shape::SingleSlot)) => true,
+            (Verb::Issue, Some(Shape::Overlap)) => replaces,
+            (Verb::Issue, None) => !replaces,
+            (Verb::Reset, _) | (_, Some(_)) => false,
+            (_, None) => true,
+        };
+        if !fits {
+            let shape = step.shape.map_or("no shape", Shape::as_str);
+            breaks.push(format!("step {}, a {}, has {shape}", view.number(step), step.verb));
+        }
+        if step.shape == Some(Shape::Invalidate) && !view.switches(&step.address) {
+            breaks.push(format!("step {} invalidates, but its instance is not switched", view.number(step)));
+        }
+    }
+}
+
+/// `issue-before-retire` and `disable-before-delete` within one object.
+fn retirement_is_ordered(view: &View<'_>, breaks: &mut Vec<String>) {
+    for steps in view.by_object.values() {
+        for (before, after) in steps.iter().flat_map(|a| steps.iter().map(move |b| (a, b))) {
+            let rule = match (before.verb, after.verb) {
+                (Verb::Issue, Verb::Disable | Verb::Delete) => Rule::IssueBeforeRetire,
+                (Verb::Disable, Verb::Delete) => Rule::DisableBeforeDelete,
+                _ => continue,
+            };
+            if !has_need(after, before, &[rule]) {
+                let (after, before) = (view.number(after), view.number(before));
+                breaks.push(format!("step {after} does not need step {before} ({})", rule.as_str()));
+            }
+        }
+    }
+}
+
+/// `caller-last`: a rotation of the credential in use needs every other step of its connection.
+fn caller_is_last(view: &View<'_>, breaks: &mut Vec<String>) {
+    for last in view.of_verb(Verb::Issue).filter(|s| replaces_a_caller(view, s)) {
+        let connection = last.address.of_connection();
+        let others = view.steps.iter().filter(|s| s.id != last.id && s.address.of_connection() == connection);
+        let missing =
+            others.filter(|s| !replaces_a_caller(view, s) && !has_need(last, s, &[Rule::CallerLast]));
+        for other in missing {
+            let (last, other) = (view.number(last), view.number(other));
+            breaks.push(format!("step {last} does not need step {other} (caller-last)"));
+        }
+    }
+}
+
+fn replaces_a_caller(view: &View<'_>, step: &Step) -> bool {
+    let id = step.params.get("predecessor").and_then(|id| id.parse().ok());
+    id.is_some_and(|id| is_caller(view, step, id))
+}

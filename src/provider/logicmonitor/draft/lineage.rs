@@ -1,0 +1,144 @@
+//! Which of a name's live tokens is in use, and which ones it replaced.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Scene;
+use crate::model::address::Address;
+use crate::model::code;
+use crate::model::finding::Finding;
+use crate::model::vocabulary::TokenStatus;
+use crate::provider::logicmonitor::state::{DISABLED, ENABLED, LiveToken, marker};
+
+/// The live tokens of one name, told apart.
+#[derive(Default)]
+pub(super) struct Lineage<'a> {
+    /// The one in use.
+    pub(super) current: Option<&'a LiveToken>,
+    /// Those that it replaced and that are still there, newest first.
+    pub(super) predecessors: Vec<&'a LiveToken>,
+}
+
+impl<'a> Scene<'a> {
+    /// Tells the token in use from its predecessors. A token is a predecessor only if a live
+    /// token's marker names it and we created that one, or the ledger says so: never by name or age.
+    /// A pin stands for the token that took its place, too.
+    pub(super) fn lineage(self) -> Result<Lineage<'a>, Finding> {
+        let bound = self.bound();
+        let links = self.links(&bound);
+        let head = |t: &&&LiveToken| !links.iter().any(|(_, old)| *old == t.id);
+        let heads: Vec<&LiveToken> = bound.iter().filter(head).copied().collect();
+        let current = match (self.want.id, heads.as_slice()) {
+            (Some(id), _) if self.gone(id, &bound, &links) => return Ok(Lineage::default()),
+            (Some(id), _) => self.successor(id, &bound, &links)?,
+            (None, []) if bound.is_empty() => return self.missing(),
+            (None, [one]) => *one,
+            (None, _) => return Err(self.ambiguous(&bound)),
+        };
+        let chain = ancestors(current.id, &links);
+        if self.want.id.is_none() && bound.iter().any(|t| t.id != current.id && !chain.contains(&t.id)) {
+            return Err(self.ambiguous(&bound));
+        }
+        let mut lineage: Vec<_> = bound.into_iter().filter(|t| chain.contains(&t.id)).collect();
+        lineage.sort_by_key(|t| std::cmp::Reverse(t.id));
+        let known = |t: &&&LiveToken| matches!(t.status, ENABLED | DISABLED);
+        let odd = lineage.iter().chain([&current]).find(|t| !known(t)).copied();
+        match odd {
+            Some(odd) => Err(self.unknown_status(odd)),
+            None => Ok(Lineage { current: Some(current), predecessors: lineage }),
+        }
+    }
+
+    /// Which live token replaced which id: by our own markers, and by the ledger.
+    pub(super) fn links(self, bound: &[&LiveToken]) -> BTreeSet<(u64, u64)> {
+        let ours = |t: &&&LiveToken| self.user.caller.as_ref() == Some(&t.created_by);
+        let marked = bound.iter().filter(ours).filter_map(|t| Some((t.id, marker(&t.note)?.1?)));
+        let past = self.cx.past(self.address);
+        let known = past.remote_id.zip(past.predecessor);
+        let live = |(id, old): &(u64, u64)| id != old && bound.iter().any(|t| t.id == *id);
+        marked.chain(known).filter(live).collect()
+    }
+
+    /// The token that stands for a pin: the pinned one, or the last of those that replaced it.
+    pub(super) fn successor(
+        self,
+        pin: u64,
+        bound: &[&'a LiveToken],
+        links: &BTreeSet<(u64, u64)>,
+    ) -> Result<&'a LiveToken, Finding> {
+        let mut id = pin;
+        for _ in 0..=links.len() {
+            let next: Vec<u64> = links.iter().filter(|(_, old)| *old == id).map(|(new, _)| *new).collect();
+            match next.as_slice() {
+                [] => return bound.iter().find(|t| t.id == id).copied().ok_or_else(|| self.unpinned(pin)),
+                [one] => id = *one,
+                _ => break,
+            }
+        }
+        Err(self.ambiguous(bound))
+    }
+
+    /// Whether a pinned token that shall be absent is so: neither it nor a successor is live.
+    pub(super) fn gone(self, pin: u64, bound: &[&LiveToken], links: &BTreeSet<(u64, u64)>) -> bool {
+        let live = bound.iter().any(|t| t.id == pin) || links.iter().any(|(_, old)| *old == pin);
+        self.want.status == Some(TokenStatus::Absent) && !live
+    }
+
+    pub(super) fn unpinned(self, id: u64) -> Finding {
+        let message = format!("{} has no {} with the pinned id {id}", self.user.username, self.kind_words());
+        Finding::new(code::PLAN_NAME_NOT_FOUND, message).at(self.address)
+    }
+
+    /// No token has the name. One that the ledger remembers may have another name now.
+    pub(super) fn missing(self) -> Result<Lineage<'a>, Finding> {
+        let past = self.cx.past(self.address);
+        let hit = |t: &&LiveToken| t.kind == self.want.kind && Some(t.id) == past.remote_id;
+        let Some(renamed) = self.user.tokens.iter().find(hit) else {
+            return Ok(Lineage::default());
+        };
+        let (id, name) = (renamed.id, renamed.name());
+        let message = format!("id {id}, which the ledger knows as `{}`, is named `{name}` now", self.name());
+        let help = format!("write `{name}` in the spec, or pin it with `id: {id}`");
+        Err(Finding::new(code::PLAN_RENAMED, message).at(self.address).help(help))
+    }
+
+    /// A live token stands for one declared name: what one wish deletes another could need.
+    pub(super) fn alone(
+        self,
+        lineage: Lineage<'a>,
+        taken: &mut BTreeMap<u64, &'a Address>,
+    ) -> Result<Lineage<'a>, Finding> {
+        for token in lineage.current.iter().chain(&lineage.predecessors) {
+            if let Some(other) = taken.insert(token.id, self.address) {
+                let message = format!("id {} stands for {other}, too", token.id);
+                return Err(Finding::new(code::PLAN_SHARED, message).at(self.address));
+            }
+        }
+        Ok(lineage)
+    }
+
+    pub(super) fn unknown_status(self, token: &LiveToken) -> Finding {
+        let message = format!("the status of id {} is {}", token.id, token.status_word());
+        Finding::new(code::LM_UNKNOWN_STATUS, message).at(self.address)
+    }
+
+    pub(super) fn ambiguous(self, several: &[&LiveToken]) -> Finding {
+        let list: Vec<_> = several
+            .iter()
+            .map(|t| format!("id {} ({}, note \"{}\")", t.id, t.status_word(), t.note))
+            .collect();
+        let message = format!("{} live tokens have this name: {}", several.len(), list.join(", "));
+        Finding::new(code::PLAN_AMBIGUOUS, message).at(self.address)
+    }
+}
+
+/// Everything that a token replaced, by the links from it.
+fn ancestors(id: u64, links: &BTreeSet<(u64, u64)>) -> BTreeSet<u64> {
+    let mut chain = BTreeSet::new();
+    let mut next = vec![id];
+    while let Some(id) = next.pop() {
+        let olds = links.iter().filter(|(new, _)| *new == id).map(|(_, old)| *old);
+        next.extend(olds.filter(|old| chain.insert(*old)).collect::<Vec<_>>());
+    }
+    chain.remove(&id);
+    chain
+}

@@ -1,0 +1,75 @@
+//! The steps of a draft: what each calls, needs to know, and expects of live state.
+
+use std::collections::BTreeMap;
+
+use super::{BASE, Scene};
+use crate::model::step::{Call, Expect, Recovery, Shape, Step, StepId};
+use crate::model::verb::Verb;
+use crate::provider::draft::host;
+use crate::provider::logicmonitor::state::{LiveToken, TokenKind, tokens_digest};
+
+impl<'a> Scene<'a> {
+    pub(super) fn expect_tokens(self) -> Expect {
+        Expect { address: self.address.clone(), digest: tokens_digest(&self.bound(), self.cx.key) }
+    }
+
+    pub(super) fn issue_step(self, replaces: Option<&LiveToken>) -> Step {
+        let query = match self.want.kind {
+            TokenKind::ApiToken => "",
+            TokenKind::BearerToken => "?type=bearer",
+        };
+        let path = format!("{BASE}/setting/admins/{}/apitokens{query}", self.user.id);
+        let mut params = self.params();
+        params.insert("predecessor".into(), replaces.map_or(0, |t| t.id).to_string());
+        let is_caller = replaces.is_some_and(|t| self.callers.contains(&t.id));
+        params.insert("caller".into(), is_caller.to_string());
+        Step {
+            shape: replaces.map(|_| Shape::Overlap),
+            destinations: self.want.deliver.clone(),
+            recovery: Recovery::Marker,
+            ..self.step(Verb::Issue, 1, "POST", path, params)
+        }
+    }
+
+    pub(super) fn token_step(self, verb: Verb, token: &LiveToken, ordinal: usize) -> Step {
+        let path = format!("{BASE}/setting/admins/{}/apitokens/{}", self.user.id, token.id);
+        let method = match verb {
+            Verb::Delete => "DELETE",
+            _ => "PATCH",
+        };
+        let mut params = self.params();
+        params.insert("token_id".into(), token.id.to_string());
+        params.insert("access_id".into(), token.access_id.clone().unwrap_or_default());
+        self.step(verb, ordinal, method, path, params)
+    }
+
+    pub(super) fn step(
+        self,
+        verb: Verb,
+        ordinal: usize,
+        method: &str,
+        path: String,
+        params: BTreeMap<String, String>,
+    ) -> Step {
+        let owner = Expect { address: self.address.lane(), digest: self.user.digest(self.cx.key) };
+        Step {
+            id: StepId::new(verb, self.address, ordinal),
+            address: self.address.clone(),
+            verb,
+            shape: None,
+            call: Call { method: method.into(), host: host(&self.connection.origin()), path },
+            needs: Vec::new(),
+            irreversible: verb.properties().irreversible,
+            destinations: Vec::new(),
+            params,
+            expects: vec![owner, self.expect_tokens()],
+            guards: Vec::new(),
+            recovery: Recovery::Repeat,
+        }
+    }
+
+    pub(super) fn params(self) -> BTreeMap<String, String> {
+        let pin = self.want.id.map_or(String::new(), |id| id.to_string());
+        BTreeMap::from([("user_id".into(), self.user.id.to_string()), ("pin".into(), pin)])
+    }
+}
