@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::env::{Clock, Dice, Env, Vars};
+use crate::model::vendor_sample::{VendorSample, pairs};
 
 /// A request as it arrived.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,31 @@ pub enum Play {
 impl Play {
     pub fn json(status: u16, body: impl Into<String>) -> Self {
         Self::Reply(status, vec![("content-type", "application/json".into())], body.into())
+    }
+}
+
+impl From<&VendorSample> for Play {
+    fn from(sample: &VendorSample) -> Self {
+        let mut headers = vec![("content-type", "application/json".to_owned())];
+        let retry = sample.reply.headers.get("Retry-After");
+        headers.extend(retry.map(|value| ("retry-after", value.clone())));
+        Self::Reply(sample.reply.status, headers, sample.reply.body.to_string())
+    }
+}
+
+impl Got {
+    /// Holds when this is the request of a sample; `Authorization` is of this scheme.
+    #[track_caller]
+    pub fn is(&self, sample: &VendorSample, scheme: &str) {
+        let path = self.target.split('?').next().unwrap();
+        assert_eq!((self.method.as_str(), path), (sample.request.method.as_str(), sample.path()));
+        assert_eq!(pairs(&self.target), sample.query());
+        assert_eq!(self.body, sample.request.body);
+        for (name, value) in &sample.request.headers {
+            assert_eq!(self.headers.get(&name.to_ascii_lowercase()), Some(value), "{name}");
+        }
+        let proof = self.headers.get("authorization").map_or("", String::as_str);
+        assert!(proof.starts_with(scheme) && proof.is_empty() == scheme.is_empty(), "{scheme}");
     }
 }
 

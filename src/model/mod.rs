@@ -13,5 +13,7 @@ pub mod outcome;
 pub mod secret;
 pub mod source;
 pub mod step;
+#[cfg(test)]
+pub mod vendor_sample;
 pub mod verb;
 pub mod vocabulary;

@@ -5,6 +5,8 @@ pub mod draft;
 mod issue;
 pub mod read;
 mod retire;
+#[cfg(test)]
+mod samples;
 pub mod spec;
 pub mod state;
 pub mod steps;

@@ -4,6 +4,7 @@ mod faults;
 mod ibm;
 mod logicmonitor;
 mod proxy;
+mod samples;
 mod service;
 
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@
 mod mode;
 mod read;
 mod reset;
+mod samples;
 mod world;
 
 use std::collections::BTreeMap;
