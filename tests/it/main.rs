@@ -3,6 +3,7 @@
 mod bad_input;
 mod credentials;
 mod examples;
+mod help;
 mod layers;
 mod main_job;
 mod readme;
