@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::safe;
 use super::style::{Style, Tone};
-use super::{finding, safe};
 use crate::model::address::Address;
 use crate::model::event::Event;
-use crate::model::source::Sources;
 use crate::model::verb::Verb;
 
 /// Tells events to a person.
@@ -61,8 +60,9 @@ impl Progress {
             Event::StepFailed { number, total, address, verb, finding } => {
                 self.running.remove(address);
                 let failed = self.style.paint(Tone::Bad, "FAILED");
-                let report = finding::render(std::slice::from_ref(finding), &Sources::default(), &self.style);
-                self.write(&format!("{}: {failed}\n{report}", head(*number, *total, *verb, address)));
+                // The whole report comes once, at the end.
+                let why = safe::line(&finding.message);
+                self.write(&format!("{}: {failed}, {why}\n", head(*number, *total, *verb, address)));
                 self.show_running();
             }
             Event::Waiting { why, seconds } => self.wait(why, *seconds),
@@ -221,12 +221,7 @@ By hand, for ibm.prod.mon-prod.team["SRE"]:
 
 waiting 30s: rate limit of us-south
 [1/4] reset ibm.prod.mon-prod.team["SRE"]: done, old key refused
-[2/4] lock ibm.prod.mon-prod.team["SRE"]: FAILED
-error[tokenform::http::call]
-
-  x ibm.prod.mon-prod.team["SRE"]: PATCH gave 403
-  help: See the status, the vendor's code and the correlation id.
-
+[2/4] lock ibm.prod.mon-prod.team["SRE"]: FAILED, PATCH gave 403
 lease renewed
 
 "#]])
