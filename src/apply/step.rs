@@ -167,17 +167,30 @@ async fn resolve_doubt(
     let phase = |text: &str| Event::StepPhase { address: step.address.clone(), text: text.into() };
     run.tell(phase("no answer: looking whether it happened"));
     match watch(run, step, prepared, &facts).await {
-        Look::CannotTell(finding) => Effect::Unknown(finding),
+        Look::CannotTell(finding) => Effect::Unknown(unseen(&why, finding)),
         Look::NotHappened => Effect::Nothing(why),
         Look::Happened(answer) if step.verb == Verb::Issue && answer.value.is_none() => {
             run.tell(phase("it happened, but its secret was lost: deleting the orphan"));
             match revoke(run, step, &answer).await {
                 Ok(()) => Effect::Nothing(why),
-                Err(finding) => Effect::Unknown(finding),
+                Err(finding) => Effect::Unknown(lost(finding)),
             }
         }
         Look::Happened(answer) => Effect::Happened(merge(facts, answer)),
     }
+}
+
+/// A doubt that the look did not end: what was sent comes first, it may have happened.
+fn unseen(sent: &Finding, look: Finding) -> Finding {
+    let message =
+        format!("{}; it may have happened, and the look at it failed: {}", sent.message, look.message);
+    Finding { message, ..look }
+}
+
+/// A token that is live and whose secret nobody has.
+fn lost(failed: Finding) -> Finding {
+    let message = format!("the answer with the new token's secret was lost; {}", failed.message);
+    Finding { message, ..failed }
 }
 
 /// Looks at the effect until it shows or patience ends.
