@@ -67,6 +67,7 @@ pub fn run(command: &Plan, global: &Global, env: Env, output: &Rc<Output>) -> Re
 }
 
 fn planned(command: &Plan, global: &Global, session: &Session, output: &Rc<Output>) -> Result<Exit, Failure> {
+    output.findings(&in_flight(session)?, &Sources::default());
     let reader = session.reader(output);
     let snapshot = block_on(session.read(&reader, output));
     let planned = session.plan(&snapshot, command.expires, false);
@@ -89,6 +90,15 @@ fn planned(command: &Plan, global: &Global, session: &Session, output: &Rc<Outpu
     }
     let pending = command.detailed_exitcode && !plan.changes.is_empty();
     Ok(if pending { Exit::Changes } else { Exit::Done })
+}
+
+/// What the reader of a plan must know first: an apply did not come to its end, and what it left
+/// (a token without a known secret, a reset key) looks like any other live object.
+fn in_flight(session: &Session) -> Result<Vec<Finding>, Failure> {
+    let unfinished = session.state.unfinished()?;
+    let told =
+        |apply: &str| format!("apply {apply} did not come to its end: this plan may mistake what it left");
+    Ok(unfinished.iter().map(|u| Finding::new(code::IN_FLIGHT, told(&u.apply_id))).collect())
 }
 
 /// A plan without errors that the checker admits.

@@ -282,6 +282,9 @@ codes! {
     UNFINISHED = "tokenform::apply::unfinished", Error,
         "An earlier apply was interrupted and left steps that may have happened.",
         "See `tokenform status`; nothing new is applied until it is settled.";
+    IN_FLIGHT = "tokenform::apply::in_flight", Warning,
+        "An earlier apply left steps that may have happened, so a plan can mistake what is live.",
+        "See `tokenform status` first; nothing new is applied until it is settled.";
     SANDBOX = "tokenform::sandbox::failed", Error,
         "The sandbox could not be started or kept.",
         "Check the world file and the state folder.";
