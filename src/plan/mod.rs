@@ -81,6 +81,9 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
         let message = format!("no ledger at {}", inputs.ledger.display());
         findings.insert(0, Finding::new(code::PLAN_NEW_STATE, message));
     }
+    // One failed request can be told by every object that needed it.
+    let mut told = BTreeSet::new();
+    findings.retain(|f| told.insert((f.code.id(), f.address.clone(), f.message.clone())));
     plan.live = live.into_iter().collect();
     plan.live_digest = live_digest(&plan.live, inputs.key);
     plan.summary = Summary::of(&plan.changes, &plan.steps);
