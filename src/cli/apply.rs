@@ -330,7 +330,7 @@ fn conclude(
         Ok(text) | Err(text) if !text.is_empty() => Some(text.clone()),
         _ => None,
     };
-    applied.outcome.next = next(&applied, approved, session);
+    applied.outcome.next = next(&applied, complete && proved.is_ok(), approved, session);
     output.data(report::summary::outcome(&applied.outcome, &output.style).as_bytes());
     Ok(match (complete, proved.is_ok()) {
         _ if applied.interrupted && !complete => Exit::Interrupted,
@@ -359,12 +359,12 @@ fn proof(session: &Session, output: &Rc<Output>) -> Result<String, String> {
 }
 
 /// The one command that continues.
-fn next(applied: &Applied, approved: &Approved, session: &Session) -> Option<String> {
+fn next(applied: &Applied, proved: bool, approved: &Approved, session: &Session) -> Option<String> {
     let outcome = &applied.outcome;
     let sandbox = if session.sandbox.is_some() { " --sandbox" } else { "" };
     let spec = approved.plan.plan().spec_path.display();
     if !outcome.in_doubt.is_empty() {
         return Some(format!("tokenform status{sandbox} {spec}"));
     }
-    (!outcome.is_complete()).then(|| format!("tokenform plan{sandbox} {spec}"))
+    (!proved).then(|| format!("tokenform plan{sandbox} {spec}"))
 }
