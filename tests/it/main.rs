@@ -4,6 +4,7 @@ mod bad_input;
 mod credentials;
 mod examples;
 mod help;
+mod faults;
 mod layers;
 mod main_job;
 mod readme;
