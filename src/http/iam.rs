@@ -26,6 +26,9 @@ const LAST_SECONDS: SignedDuration = SignedDuration::from_secs(10);
 /// A mutation never leaves with less left than this.
 const MUTATION_SECONDS: SignedDuration = SignedDuration::from_secs(60);
 
+/// How long after a login was given up its failure is everyone's.
+const SHARED_FAILURE: SignedDuration = SignedDuration::from_secs(1);
+
 /// An IAM token in use.
 pub struct Token {
     pub value: Rc<Secret>,
@@ -45,6 +48,8 @@ struct Slot {
     renew: Option<Timestamp>,
     /// IAM has refused the credential: asking again would change nothing.
     refused: Option<HttpError>,
+    /// When and why a login was given up: who waited for it gets the same answer.
+    given_up: Option<(Timestamp, HttpError)>,
 }
 
 /// Who asks for a token, and for what.
@@ -85,6 +90,11 @@ impl Transport {
             return Err(again(error, asker.object));
         }
         let now = self.env.clock.now();
+        if let Some((_, error)) =
+            slot.given_up.as_ref().filter(|(at, _)| now.duration_since(*at) < SHARED_FAILURE)
+        {
+            return Err(again(error, asker.object));
+        }
         let usable = slot.token.clone().filter(|token| token.lasts(now, asker.mutating));
         let due = slot.renew.is_some_and(|at| now >= at);
         match usable {
@@ -101,7 +111,7 @@ impl Transport {
             }
             None => {
                 let granted = self.grant(asker, super::retry::READ_TRIES).await;
-                let granted = granted.inspect_err(|failed| slot.remember(failed))?;
+                let granted = granted.map_err(|failed| slot.give_up(failed, self.env.clock.now()))?;
                 let token = slot.keep(granted, self.env.clock.now());
                 if token.lasts(self.env.clock.now(), asker.mutating) {
                     Ok(token)
@@ -160,6 +170,10 @@ impl Transport {
                 Err(failed) => match super::retry::read(failed.seen, tries, self.draw()) {
                     Some(wait) if tries < most => self.wait(&request, &failed, wait).await,
                     _ => return Err(explained(asker, failed)),
+                    _ => {
+                        let seen = failed.seen;
+                        return Err(Failed { error: failed.after(tries), seen, renewable: false });
+                    }
                 },
             }
             tries += 1;
@@ -174,6 +188,17 @@ impl Slot {
         let token = Rc::new(token);
         self.token = Some(Rc::clone(&token));
         token
+    }
+
+    /// What failed is the login: the request that wanted a token was surely not sent, and sending it
+    /// again would only log in again.
+    fn give_up(&mut self, mut failed: Failed, now: Timestamp) -> Failed {
+        self.remember(&failed);
+        self.given_up = Some((now, failed.error.clone()));
+        failed.error.sent = super::Sent::No;
+        failed.seen.sent = super::Sent::No;
+        failed.seen.permanent = true;
+        failed
     }
 
     fn remember(&mut self, failed: &Failed) {

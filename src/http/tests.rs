@@ -269,6 +269,29 @@ fn a_401_renews_the_iam_token_once_and_repeats_only_reads() {
     });
 }
 
+/// Each of the waiting requests would else log in five times, five times over.
+#[test]
+fn a_login_that_fails_is_given_up_once_for_all_who_wait_and_nothing_was_sent() {
+    run(async {
+        let server = Server::start(|_| Play::Reply(503, vec![], String::new())).await;
+        let (reader, env) = reader();
+        let (identity, object) = (iam(&server.origin), object());
+        let read = || reader.get::<Thing>(request(&server.origin, &identity, &object));
+        let (one, two) = tokio::join!(read(), read());
+        for error in [one.unwrap_err(), two.unwrap_err()] {
+            let text = error.to_string();
+            assert!(error.sent == Sent::No && text.contains("log in to IAM"), "{text}");
+            assert!(text.contains("503") && text.contains("tried 5 times"), "{text}");
+        }
+        assert_eq!(server.got().len(), 5);
+        env.clock.advance(Duration::from_secs(2));
+        let change = Request { method: "PATCH", ..request(&server.origin, &identity, &object) };
+        let error = Writer::for_test(reader).mutate::<IgnoredAny>(change).await.err().unwrap();
+        assert_eq!(error.sent, Sent::No);
+        assert!(server.got().len() == 10 && server.got().iter().all(|got| got.method == "POST"));
+    });
+}
+
 #[test]
 fn a_refused_api_key_is_tried_once_and_a_placeholder_never() {
     run(async {
