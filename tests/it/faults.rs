@@ -199,16 +199,18 @@ fn when_the_proof_cannot_be_read_the_summary_says_how_to_go_on() {
 fn hanging(place: &Place) -> std::process::Child {
     let mut command = place.command(&APPLY);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().unwrap();
+    let mut child = command.spawn().unwrap();
     let journal = place.path(&format!("{STATE}/journal/current.jsonl"));
-    let began = || std::fs::read_to_string(&journal).is_ok_and(|text| text.contains("\"began\""));
-    for _ in 0..2000 {
-        if began() {
-            return child;
-        }
+    let began = |_| {
         std::thread::sleep(Duration::from_millis(10));
+        std::fs::read_to_string(&journal).is_ok_and(|text| text.contains("\"began\""))
+    };
+    if !(0..2000).any(began) {
+        child.kill().unwrap();
+        child.wait().unwrap();
+        panic!("the apply never began its first step");
     }
-    panic!("the apply never began its first step");
+    child
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod examples;
 mod help;
 mod faults;
 mod layers;
+mod live;
 mod main_job;
 mod readme;
 mod refusals;
