@@ -17,6 +17,9 @@ use crate::model::secret::Secret;
 const IAM: &str = "https://iam.cloud.ibm.com";
 /// Contract ibm 2.1.
 const RESOURCE_CONTROLLER: &str = "https://resource-controller.cloud.ibm.com";
+/// Who the caller is; older servers know only the second (contract ibm 5.6).
+const ME: &str = "/api/users/me";
+const OLD_ME: &str = "/api/user/me";
 const INSTANCES: &str = "/v2/resource_instances";
 
 /// A result whose failure is told to the user as it is.
@@ -143,8 +146,12 @@ pub struct ResetCall<'a> {
 impl Api<'_> {
     /// Who the caller is; under a team header, with that team as its current one.
     pub async fn me(&self, team: Option<u64>) -> Result<Me, HttpError> {
-        let request = self.request("ask who the caller is", "/api/users/me", team);
-        Ok(self.reader.get_sealed::<MeBody>(request).await?.body.user)
+        let ask = |path| self.reader.get_sealed::<MeBody>(self.request("ask who the caller is", path, team));
+        let told = match ask(ME).await {
+            Err(error) if error.status == Some(404) => ask(OLD_ME).await,
+            told => told,
+        };
+        Ok(told?.body.user)
     }
 
     /// The visible teams of the service's product, in id order.
@@ -180,9 +187,14 @@ impl Api<'_> {
 
     /// Tries an API token on a harmless call.
     pub async fn try_key(&self, key: &Secret) -> Result<(), HttpError> {
-        let request =
-            Request { auth: Auth::Value(key), ..self.request("try an API token", "/api/users/me", None) };
-        self.reader.get_sealed::<IgnoredAny>(request).await.map(drop)
+        let ask = |path| {
+            let request = Request { auth: Auth::Value(key), ..self.request("try an API token", path, None) };
+            self.reader.get_sealed::<IgnoredAny>(request)
+        };
+        match ask(ME).await {
+            Err(error) if error.status == Some(404) => ask(OLD_ME).await.map(drop),
+            tried => tried.map(drop),
+        }
     }
 
     /// Sends the reset, once. The reply says nothing that counts: the key is read afterwards.

@@ -67,6 +67,14 @@ async fn reading_takes_few_requests_and_keeps_only_fingerprints() {
 }
 
 #[tokio::test]
+async fn an_older_server_is_asked_by_its_own_path() {
+    let bench = to_lock(World { old_me: true, ..World::default() }).await;
+    let live = live(&bench).await;
+    assert_eq!((live.identity.as_str(), live.probed), ("ops@example.com", Probe::Any));
+    assert!(bench.fake.tape().contains(&"GET /api/user/me".to_owned()));
+}
+
+#[tokio::test]
 async fn parameters_are_kept_byte_for_byte_and_no_secret_is_kept() {
     let bench = to_lock(World::default()).await;
     let live = live(&bench).await;

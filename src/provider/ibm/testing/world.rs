@@ -51,6 +51,8 @@ pub struct World {
     pub drop_answers: bool,
     /// `users/me` has another shape, its access keys included.
     pub odd_me: bool,
+    /// Only the older path of `users/me` is known.
+    pub old_me: bool,
     /// Sysdig does not know the caller.
     pub stranger: bool,
     /// Sysdig answers everything with a redirect to a login page.
@@ -98,6 +100,7 @@ impl Default for World {
             refuse_missing: false,
             drop_answers: false,
             odd_me: false,
+            old_me: false,
             stranger: false,
             login_page: false,
             tape: Vec::new(),
@@ -226,8 +229,9 @@ impl World {
                 (if path.ends_with(GUID) { 200 } else { 404 }, row)
             }
             ("PATCH", _) => self.patch(body),
-            ("GET", "/api/users/me") if by_iam || self.is_alive(bearer) => self.me(headers),
-            ("GET", "/api/users/me") => (401, "unauthorized".into()),
+            ("GET", "/api/users/me") if self.old_me => (404, "{}".into()),
+            ("GET", "/api/users/me" | "/api/user/me") if by_iam || self.is_alive(bearer) => self.me(headers),
+            ("GET", "/api/users/me" | "/api/user/me") => (401, "unauthorized".into()),
             ("GET", "/api/teams") => (200, self.list_teams()),
             ("GET", "/api/token") => self.token(self.team_of(headers)),
             ("GET", path) if path.starts_with("/api/token/") => {
