@@ -97,15 +97,22 @@ impl<'a> Client<'a> {
         let path = format!("/setting/admins/{id}");
         let query = vec![("fields", USER_FIELDS.to_owned())];
         let request = self.request(object, "read the user", "GET", &path, query);
-        let row = self.reader.get::<UserRow>(request).await.map_err(|error| {
-            if error.effective_status() != Some(404) {
-                return error.finding;
-            }
+        let row = match self.reader.get::<UserRow>(request).await {
+            Ok(reply) => reply.body,
+            Err(error) if error.effective_status() == Some(404) => self.listed(object, id).await?,
+            Err(error) => return Err(error.finding),
+        };
+        let user = row.live().filter(|user| user.id == id);
+        user.ok_or_else(|| malformed(object, &format!("user {id} has another id or no name")))
+    }
+
+    /// A 404 alone does not say that a user is gone: the complete list does.
+    async fn listed(&self, object: &Address, id: u64) -> Result<UserRow, Box<Finding>> {
+        let rows = self.users(object).await?;
+        rows.into_iter().find(|row| row.id == Some(id)).ok_or_else(|| {
             let message = format!("there is no user with id {id} any more");
             Box::new(Finding::new(PLAN_USER_MISSING, message).at(object))
-        })?;
-        let user = row.body.live().filter(|user| user.id == id);
-        user.ok_or_else(|| malformed(object, &format!("user {id} has another id or no name")))
+        })
     }
 
     /// Creates a token. The answer alone holds its key.

@@ -45,6 +45,8 @@ struct Portal {
     page: usize,
     users: String,
     next: u64,
+    /// There are lists of users, and no call for one.
+    lists_only: bool,
     writes: Vec<String>,
 }
 
@@ -103,6 +105,7 @@ impl Portal {
             ("GET", []) => self.page(query, vec![self.users.clone()], 2),
             ("GET", ["apitokens"]) => self.list(query, None, bearer),
             ("GET", [owner, "apitokens"]) => self.list(query, owner.parse().ok(), bearer),
+            ("GET", [_]) if self.lists_only => Play::json(404, r#"{"errorMessage":"x","errorCode":1404}"#),
             ("GET", [_]) => Play::json(
                 200,
                 format!("{{{}", self.users.split_once('{').unwrap().1.split_once("},\n").unwrap().0) + "}",
@@ -287,6 +290,20 @@ fn facts() -> Facts {
 
 fn same(secret: &Secret, text: &str) -> bool {
     secret.same_as(&Secret::new(text.as_bytes().to_vec()))
+}
+
+#[test]
+fn a_user_is_gone_only_if_the_list_says_so_too() {
+    run(async {
+        let stage = Stage::new(portal(vec![ours()])).await;
+        stage.portal.borrow_mut().lists_only = true;
+        let cx = stage.cx();
+        assert!(prepare(stage.reader(), &cx, &issue("api_token")).await.is_ok());
+        let users = stage.portal.borrow().users.replace("\"id\":32", "\"id\":34");
+        stage.portal.borrow_mut().users = users;
+        let gone = prepare(stage.reader(), &cx, &issue("api_token")).await.err().unwrap();
+        assert!(gone.code == crate::model::code::PLAN_USER_MISSING, "{gone}");
+    });
 }
 
 #[test]
