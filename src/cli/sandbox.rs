@@ -60,6 +60,7 @@ pub fn run(command: &Sandbox, env: Env, output: &Output) -> Result<Exit, Failure
     let connections: Vec<_> = (world.ibm.keys().map(|name| ("ibm", name.clone())))
         .chain(world.logicmonitor.keys().map(|name| ("logicmonitor", name.clone())))
         .collect();
+    let stands = world.clock;
     let options = Options { listen: command.listen };
     let now = env.clock.now();
     let running = sandbox::start(world, env, options).map_err(|error| failed(error.to_string()))?;
@@ -74,6 +75,12 @@ pub fn run(command: &Sandbox, env: Env, output: &Output) -> Result<Exit, Failure
     }
     lines.extend(front.iter().map(Front::exports));
     output.data(lines.as_bytes());
+    if let Some(at) = stands {
+        output.say(&format!(
+            "The world's clock stands at {at}: clients that sign or check by the machine's time may be refused. \
+             Leave `clock` out of the world file for them."
+        ));
+    }
     output.say(&format!("The sandbox listens on {}; an interrupt ends it.", running.origin()));
     let ended = block_on(stopped());
     drop(front);
