@@ -169,8 +169,8 @@ impl Transport {
                 Ok(reply) => return reply.body.token(asked).ok_or_else(|| no_expiry(asker)),
                 Err(failed) => match super::retry::read(failed.seen, tries, self.draw()) {
                     Some(wait) if tries < most => self.wait(&request, &failed, wait).await,
-                    _ => return Err(explained(asker, failed)),
                     _ => {
+                        let failed = explained(asker, failed);
                         let seen = failed.seen;
                         return Err(Failed { error: failed.after(tries), seen, renewable: false });
                     }

@@ -3,8 +3,8 @@
 mod bad_input;
 mod credentials;
 mod examples;
-mod help;
 mod faults;
+mod help;
 mod layers;
 mod live;
 mod main_job;
