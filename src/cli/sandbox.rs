@@ -31,10 +31,11 @@ use crate::sandbox::{self, Options, Proxy, Running, World};
 /// *.monitoring.cloud.ibm.com and *.security-compliance-secure.cloud.ibm.com, and
 /// *.logicmonitor.com, and refuses every other host: nothing leaves this machine. Its certificates
 /// are of an authority of its own, whose key is in memory alone; clients trust it by the printed
-/// REQUESTS_CA_BUNDLE and SSL_CERT_FILE.
+/// REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE.
 ///
 /// It ends with an interrupt or SIGTERM.
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct Sandbox {
     /// The file that describes the estate; without it there is one empty connection of each vendor,
     /// named `sandbox`
@@ -126,10 +127,12 @@ impl Front {
 
     fn exports(&self) -> String {
         let file = quoted(&self.file.to_string_lossy());
-        let origin = self.proxy.origin();
-        format!(
-            "export HTTPS_PROXY={origin}\nexport REQUESTS_CA_BUNDLE={file}\nexport SSL_CERT_FILE={file}\n"
-        )
+        let mut lines = format!("export HTTPS_PROXY={}\n", self.proxy.origin());
+        // Each is what some client asks first: requests, curl, and nearly all others.
+        for name in ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"] {
+            lines.push_str(&format!("export {name}={file}\n"));
+        }
+        lines
     }
 }
 

@@ -58,7 +58,10 @@ EXPLAINED = {
     ("GET /api/teams", "accept"): ("application/json", "sdcclient leaves the */* of requests"),
     ("GET /api/token", "accept"): ("application/json", "sdcclient leaves the */* of requests"),
     ("GET /api/users/me", "accept"): ("application/json", "sdcclient leaves the */* of requests"),
-    ("GET /api/token", "sysdigteamid"): ("{id}", "IBM documents SysdigTeamID, sdcclient's users set TeamID: we send both"),
+    ("GET /api/token", "team"): (
+        "sysdigteamid={id} teamid={id}",
+        "IBM's pages say SysdigTeamID, older ones TeamID, which is what sdcclient is given: we send both",
+    ),
     ("PATCH /v2/resource_instances/{guid}", "transaction-id"): (
         "{guid}",
         "optional and documented: what IBM's support looks for; the SDK leaves it to its caller",
@@ -67,7 +70,7 @@ EXPLAINED = {
     (f"DELETE {LM}/{{id}}/apitokens/{{id}}", "content-type"): ("", "it goes with the body"),
 }
 
-HEADERS = ("accept", "ibminstanceid", "sysdigteamid", "teamid", "x-version", "transaction-id")
+HEADERS = ("accept", "ibminstanceid", "transaction-id")
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -111,7 +114,9 @@ def body(entry):
 def facets(entry):
     """What of a request is compared, each as text."""
     found = {name: named(header(entry, name) or "") for name in HEADERS}
-    # A `x-version: 3` is no id.
+    # Together: leaving one of the two out must be seen.
+    teams = (f"{name}={named(header(entry, name))}" for name in ("sysdigteamid", "teamid") if header(entry, name))
+    found["team"] = " ".join(teams)
     found["x-version"] = header(entry, "x-version") or ""
     found["scheme"] = scheme_of(entry)
     # As encoded on the wire; the order says nothing.
@@ -176,6 +181,7 @@ DAMAGES = [
     ("GET /v2/resource_instances", "another filter", put("query", "type=resource_instance&limit=100")),
     ("PATCH /v2/resource_instances/{guid}", "parameters as text", put("body", '{"parameters":"x"}')),
     ("GET /api/token", "no instance", without("ibminstanceid")),
+    ("GET /api/token", "one team header", without("teamid")),
     ("GET /api/token", "another path", put("path", "/api/tokens")),
     ("POST /identity/token", "another grant", put("body", "grant_type=password&apikey=(masked)")),
 ]

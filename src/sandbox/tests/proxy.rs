@@ -84,3 +84,17 @@ fn a_refusal_says_why_in_plain_words() {
         assert!(reply.starts_with("HTTP/1.1 502 ") && reply.contains(word), "{reply}");
     }
 }
+
+/// The fault that matters most reaches a client behind TLS as well: done, and no answer.
+#[test]
+fn a_reply_lost_after_the_commit_is_lost_through_the_proxy_too() {
+    let bench = Bench::new("logicmonitor: { acme: { users: { u: { id: 1 } } } }\n");
+    let proxy = proxy(&bench);
+    let fault = r#"{"on":{"method":"POST","path":"/santaba/*"},"do":"drop_after"}"#;
+    assert_eq!(bench.control("POST", "/faults", fault).status, 200);
+    let (_, _, bearer) = bench.lm_credential();
+    let url = "https://acme.logicmonitor.com/santaba/rest/setting/admins/1/apitokens";
+    let request = client(&proxy, true).post(url).bearer_auth(bearer).header("X-Version", "3").body("{}");
+    assert!(block_on(request.send()).is_err());
+    assert_eq!(bench.effects(), [super::Effect::Create]);
+}
