@@ -21,7 +21,7 @@ class Report:
         except Exception as error:  # an SDK may raise anything
             self.failed += 1
             where = traceback.extract_tb(error.__traceback__)[-1]
-            print(f"FAIL  {title}\n      {os.path.basename(where.filename)}:{where.lineno}: {error!r}")
+            print(f"FAIL  {title}\n      {os.path.basename(where.filename)}:{where.lineno}: {type(error).__name__}: {error}")
         else:
             self.passed += 1
             print(f"ok    {title}")

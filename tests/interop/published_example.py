@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What LogicMonitor's published Python example does: one token for user 32, by a signed POST of `{}`.
 
-Written anew from its description. Like the original it names the company's own host; unlike it, the
-API version is the text '3', since today's `requests` refuses a number.
+Like that example it names the company's own host; unlike it, the API version is the text '3', since
+today's `requests` refuses a number.
 """
 
 import base64
