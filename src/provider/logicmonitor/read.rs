@@ -39,12 +39,8 @@ async fn read(
     address: &Address,
     connection: &Connection,
 ) -> Result<ConnectionRead, Box<Finding>> {
-    let (users, api, bearer) = tokio::join!(
-        client.users(address),
-        client.tokens(address, None, TokenKind::ApiToken),
-        client.tokens(address, None, TokenKind::BearerToken),
-    );
-    let (users, api, bearer) = (users?, api?, bearer?);
+    let (users, tokens) = tokio::join!(client.users(address), client.both(address, None));
+    let (users, (api, bearer)) = (users?, tokens?);
     let (caller, name) = caller(client, address, &api, &bearer).await?;
     let mut tokens = by_owner(&api, TokenKind::ApiToken, address)?;
     for (owner, more) in by_owner(&bearer, TokenKind::BearerToken, address)? {

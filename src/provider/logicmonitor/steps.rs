@@ -193,12 +193,11 @@ impl<'a> Task<'a> {
     /// Both kinds of the owner's tokens.
     pub async fn tokens(&self, reader: &Reader) -> Result<Vec<LiveToken>, Box<Finding>> {
         let client = self.client(reader);
-        let list = |kind| client.tokens(&self.step.address, Some(self.user), kind);
-        let (api, bearer) = tokio::join!(list(TokenKind::ApiToken), list(TokenKind::BearerToken));
+        let (api, bearer) = client.both(&self.step.address, Some(self.user)).await?;
         let live = |rows: Vec<TokenRow>, kind| {
             rows.into_iter().filter_map(move |row| row.live(kind, Some(self.user)))
         };
-        Ok(live(api?, TokenKind::ApiToken).chain(live(bearer?, TokenKind::BearerToken)).collect())
+        Ok(live(api, TokenKind::ApiToken).chain(live(bearer, TokenKind::BearerToken)).collect())
     }
 
     pub fn token(&self) -> Result<u64, Box<Finding>> {

@@ -47,6 +47,8 @@ struct Portal {
     next: u64,
     /// There are lists of users, and no call for one.
     lists_only: bool,
+    /// `type` is not known: there is one list.
+    ignores_type: bool,
     writes: Vec<String>,
 }
 
@@ -100,7 +102,7 @@ impl Portal {
                 got.body
             ));
         }
-        let bearer = query.contains("type=bearer");
+        let bearer = query.contains("type=bearer") && !self.ignores_type;
         match (got.method.as_str(), parts.as_slice()) {
             ("GET", []) => self.page(query, vec![self.users.clone()], 2),
             ("GET", ["apitokens"]) => self.list(query, None, bearer),
@@ -290,6 +292,22 @@ fn facts() -> Facts {
 
 fn same(secret: &Secret, text: &str) -> bool {
     secret.same_as(&Secret::new(text.as_bytes().to_vec()))
+}
+
+#[test]
+fn a_portal_that_ignores_the_type_gives_api_tokens_once() {
+    run(async {
+        let stage = Stage::new(portal(vec![ours(), token(248, 32, false, "ci-deploy", 2)])).await;
+        stage.portal.borrow_mut().ignores_type = true;
+        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()]).await;
+        let tokens = &read.users[&acme().owner("svc-ci")].present().unwrap().tokens;
+        assert_eq!(tokens.iter().map(|t| (t.id, t.kind)).collect::<Vec<_>>(), [(248, TokenKind::ApiToken)]);
+        let off = change(Verb::Disable, "api_token", "248");
+        assert!(prepare(stage.reader(), &stage.cx(), &off).await.is_ok());
+        // A bearer token that was asked for is an API token, and is deleted again.
+        assert!(matches!(stage.mutate(&issue("bearer_token")).await, Err(Failure::Refused(_))));
+        assert!(stage.writes().last().unwrap().starts_with("DELETE"), "{:?}", stage.writes());
+    });
 }
 
 #[test]
