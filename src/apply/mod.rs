@@ -3,12 +3,18 @@
 //! Every mutation is journaled before it leaves and after it is answered, so that an apply that is
 //! killed at any instant leaves a record of what may have happened.
 
+mod act;
+mod deliver;
+mod finish;
+mod settle;
 mod step;
 
-use std::cell::Cell;
+pub use self::settle::settle;
+
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::destination::{self, DestinationError, Probed};
+use crate::destination::DestinationError;
 use crate::env::Env;
 use crate::http::{Reader, Writer};
 use crate::model::address::Address;
@@ -20,6 +26,7 @@ use crate::model::secret::DigestKey;
 use crate::model::step::{Step, StepId};
 use crate::plan::check::Admitted;
 use crate::provider::state::Desired;
+use crate::provider::steps::Context;
 use crate::state::journal::Journal;
 use crate::state::{StateDir, StateError};
 
@@ -75,16 +82,12 @@ fn power(_plan: &Admitted, reader: &Reader) -> Writer {
 
 /// Applies a plan. `sealed` is the plan file's bytes: the journal's first record.
 pub async fn apply(admitted: &Admitted, sealed: &[u8], ground: &Ground<'_>) -> Result<Applied, ApplyError> {
-    probe_destinations(admitted, ground).await?;
+    deliver::probe(admitted, ground).await?;
     let now = ground.env.clock.now();
     let journal = Journal::create(ground.state, &apply_id(ground.env), now, sealed)?;
     let mut run = Run::new(admitted, ground, &journal);
     run.all().await;
-    let mut applied = run.end();
-    if let Err(error) = journal.close(ground.env.clock.now()).await {
-        applied.findings.push(error.finding());
-    }
-    Ok(applied)
+    Ok(run.close().await?)
 }
 
 /// `20261122T101500Z-1f3a9c20`: sorts by time, never collides.
@@ -93,30 +96,17 @@ fn apply_id(env: &Env) -> String {
     format!("{at}-{}", &env.dice.nonce()[..8])
 }
 
-/// Proves, before the first mutation, that every destination of the plan can take a value.
-async fn probe_destinations(admitted: &Admitted, ground: &Ground<'_>) -> Result<(), ApplyError> {
-    let deliveries = admitted.plan().steps.iter().flat_map(|step| &step.destinations);
-    let names: BTreeSet<&str> = deliveries.map(|d| d.to.as_str()).collect();
-    for name in names {
-        let destination = step::destination(ground, name)?;
-        if let Probed::NotProbed(why) = destination::probe(name, destination, ground.env).await? {
-            (ground.events)(Event::Note(format!("destination {name}: not probed ({why})")));
-        }
-    }
-    Ok(())
-}
-
 /// The steps of one plan on their way.
 struct Run<'a> {
     steps: &'a [Step],
     ground: &'a Ground<'a>,
     journal: &'a Journal,
     writer: Writer,
+    /// Objects that this run has changed: their planned digests no longer hold.
+    changed: RefCell<BTreeSet<Address>>,
     /// Facts of done steps.
     done: BTreeMap<StepId, Facts>,
-    /// Objects that this run has changed: their planned digests no longer hold.
-    changed: BTreeSet<Address>,
-    /// Why each step of the plan needs no approval of its own: its change's reason.
+    /// Why each step is in the plan: the reason of its change.
     reasons: BTreeMap<&'a StepId, &'a str>,
     outcome: Outcome,
     findings: Vec<Finding>,
@@ -136,8 +126,8 @@ impl<'a> Run<'a> {
             ground,
             journal,
             writer: power(admitted, &ground.reader),
+            changed: RefCell::default(),
             done: BTreeMap::new(),
-            changed: BTreeSet::new(),
             reasons: reasons.collect(),
             outcome: Outcome::default(),
             findings: Vec::new(),
@@ -150,7 +140,7 @@ impl<'a> Run<'a> {
     async fn all(&mut self) {
         for (step, number) in self.steps.iter().zip(1..) {
             match self.obstacle(step) {
-                Some(why) => self.outcome.not_started.push(line(step, why)),
+                Some(why) => self.skip(step, why),
                 None => self.one(step, number).await,
             }
         }
@@ -169,13 +159,21 @@ impl<'a> Run<'a> {
     }
 
     async fn one(&mut self, step: &Step, number: usize) {
-        let (total, address, verb) = (self.steps.len(), step.address.clone(), step.verb);
-        self.tell(Event::StepBegan { number, total, address: address.clone(), verb });
+        self.began(step, number);
         self.begun.set(false);
-        let end = match step::run(self, step).await {
-            Ok(end) => end,
-            Err(error) => self.halt(&error),
-        };
+        let end = step::run(self, step).await;
+        self.ended(step, number, end);
+    }
+
+    fn began(&self, step: &Step, number: usize) {
+        let (total, address) = (self.steps.len(), step.address.clone());
+        self.tell(Event::StepBegan { number, total, address, verb: step.verb });
+    }
+
+    /// Tells and files how a step ended.
+    fn ended(&mut self, step: &Step, number: usize, end: Result<End, StateError>) {
+        let (total, address, verb) = (self.steps.len(), step.address.clone(), step.verb);
+        let end = end.unwrap_or_else(|error| self.halt(&error));
         if let End::Done { detail, .. } = &end {
             self.tell(Event::StepDone { number, total, address, verb, detail: detail.clone() });
         } else if let End::Failed(finding) | End::Stale(finding) | End::InDoubt(finding) = &end {
@@ -193,18 +191,17 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Files how a step ended.
     fn file(&mut self, step: &Step, end: End) {
         let (list, finding) = match end {
             End::Done { facts, detail } => {
-                self.done.insert(step.id.clone(), *facts);
+                self.remember(step, *facts);
                 self.outcome.done.push(line(step, detail));
                 return;
             }
             End::Failed(finding) => (&mut self.outcome.failed, finding),
             End::InDoubt(finding) => (&mut self.outcome.in_doubt, finding),
             End::Stale(finding) => {
-                self.stale |= self.changed.is_empty();
+                self.stale = true;
                 (&mut self.outcome.failed, finding)
             }
         };
@@ -212,17 +209,42 @@ impl<'a> Run<'a> {
         self.findings.push(finding);
     }
 
+    fn remember(&mut self, step: &Step, facts: Facts) {
+        self.done.insert(step.id.clone(), facts);
+    }
+
+    fn skip(&mut self, step: &Step, why: String) {
+        self.outcome.not_started.push(line(step, why));
+    }
+
+    fn has_changed(&self, address: &Address) -> bool {
+        self.changed.borrow().contains(address)
+    }
+
+    /// Why a step is in the plan: its change's reason.
+    fn reason(&self, step: &Step) -> Option<String> {
+        self.reasons.get(&step.id).map(|reason| (*reason).to_owned())
+    }
+
+    fn context(&self) -> Context<'_> {
+        let Ground { desired, key, env, .. } = self.ground;
+        Context { desired, key, env, done: &self.done }
+    }
+
     fn tell(&self, event: Event) {
         (self.ground.events)(event);
     }
 
-    fn end(self) -> Applied {
-        Applied {
+    /// Ends the journal in order: what was not begun is given up.
+    async fn close(self) -> Result<Applied, StateError> {
+        self.journal.close(self.ground.env.clock.now()).await?;
+        let nothing_changed = self.outcome.done.is_empty() && self.outcome.in_doubt.is_empty();
+        Ok(Applied {
             interrupted: self.ground.stop.get(),
-            stale: self.stale && self.outcome.done.is_empty() && self.outcome.in_doubt.is_empty(),
+            stale: self.stale && nothing_changed,
             outcome: self.outcome,
             findings: self.findings,
-        }
+        })
     }
 }
 

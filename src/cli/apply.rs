@@ -12,6 +12,7 @@ use super::exit::{Exit, Failure};
 use super::output::Output;
 use super::plan::{admitted, usable};
 use super::session::{Session, read_file};
+use super::settle::settle;
 use super::{Global, block_on};
 use crate::apply::{self, Applied, Ground};
 use crate::env::Env;
@@ -79,7 +80,7 @@ pub fn run(command: &Apply, global: &Global, env: Env, output: &Rc<Output>) -> R
     let mut session = Session::open(global, &spec, env, output)?;
     let who = state::who(&session.env);
     let _lock = session.state.lock(who.as_deref().unwrap_or("someone"))?;
-    let ended = settled(&session, output).and_then(|()| {
+    let ended = settle(&session, output).and_then(|()| {
         session.refresh()?;
         go(command, global, &mut session, bytes, output)
     });
@@ -117,16 +118,6 @@ fn spec_of(command: &Apply, bytes: &[u8]) -> Result<PathBuf, Failure> {
     }
     let message = format!("the plan's spec {} is not there", path.display());
     Err(Failure::usage(message, "Run it where the plan was made, or name the spec with --spec PATH."))
-}
-
-/// Folds what an earlier apply left behind; an unfinished one stops this one.
-fn settled(session: &Session, output: &Output) -> Result<(), Failure> {
-    state::fold(&session.state)?;
-    let Some(unfinished) = session.state.unfinished()? else { return Ok(()) };
-    output.say(&report::status::in_flight(&unfinished, &session.state.journal_path(), &output.style));
-    let message = format!("apply {} did not come to its end; nothing was sent", unfinished.apply_id);
-    let finding = Finding::new(code::UNFINISHED, message);
-    Err(Failure::new(Exit::Partial, finding))
 }
 
 fn go(

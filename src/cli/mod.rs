@@ -8,6 +8,7 @@ mod plan;
 mod sandbox;
 mod schema;
 mod session;
+mod settle;
 mod show;
 mod status;
 mod validate;

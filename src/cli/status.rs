@@ -34,7 +34,7 @@ pub fn run(command: &Status, global: &Global, _env: &Env, output: &Output) -> Re
             Ok(Exit::Done)
         }
         Some(unfinished) => {
-            let text = report::status::in_flight(&unfinished, &state.journal_path(), &output.style);
+            let text = report::status::in_flight(&unfinished, &output.style);
             output.data(text.as_bytes());
             Ok(Exit::Partial)
         }

@@ -279,9 +279,15 @@ codes! {
     NOT_APPROVED = "tokenform::apply::not_approved", Error,
         "The prompt was not answered with the exact word `yes`.",
         "Nothing was changed; run it again when you are ready.";
+    SETTLED_AS_NOTHING = "tokenform::apply::settled_as_nothing", Warning,
+        "A step of an interrupted apply did not happen.",
+        "Plan again; the step is planned anew if it is still wanted.";
+    SECRET_LOST = "tokenform::apply::secret_lost", Warning,
+        "A secret that is shown once was lost with an interrupted apply.",
+        "Plan again; a token that was deleted is issued anew.";
     UNFINISHED = "tokenform::apply::unfinished", Error,
         "An earlier apply was interrupted and left steps that may have happened.",
-        "See `tokenform status`; nothing new is applied until it is settled.";
+        "Mend what keeps it from being looked at, and apply again; `tokenform status` shows what is open.";
     IN_FLIGHT = "tokenform::apply::in_flight", Warning,
         "An earlier apply left steps that may have happened, so a plan can mistake what is live.",
         "See `tokenform status` first; nothing new is applied until it is settled.";

@@ -66,6 +66,38 @@ pub struct Facts {
     pub setting: Option<String>,
 }
 
+impl Facts {
+    /// These facts laid over earlier ones. Every field is named, so that a new one is not forgotten.
+    pub fn over(self, earlier: Self) -> Self {
+        let Self {
+            fingerprint,
+            old_fingerprint,
+            issued_at,
+            remote_id,
+            access_id,
+            predecessor,
+            nonce,
+            enabled,
+            proof,
+            identity,
+            setting,
+        } = self;
+        Self {
+            fingerprint: fingerprint.or(earlier.fingerprint),
+            old_fingerprint: old_fingerprint.or(earlier.old_fingerprint),
+            issued_at: issued_at.or(earlier.issued_at),
+            remote_id: remote_id.or(earlier.remote_id),
+            access_id: access_id.or(earlier.access_id),
+            predecessor: predecessor.or(earlier.predecessor),
+            nonce: nonce.or(earlier.nonce),
+            enabled: enabled.or(earlier.enabled),
+            proof: proof.or(earlier.proof),
+            identity: identity.or(earlier.identity),
+            setting: setting.or(earlier.setting),
+        }
+    }
+}
+
 /// How a reset was judged (PRODUCT section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -78,6 +78,21 @@ pub enum Check {
     Never(Finding),
 }
 
+impl Answer {
+    /// The answer's facts laid over those of the beginning.
+    pub fn over(self, began: Facts) -> Self {
+        Self { facts: self.facts.over(began), value: self.value }
+    }
+}
+
+impl Failure {
+    pub fn into_finding(self) -> Finding {
+        match self {
+            Self::Refused(finding) | Self::Throttled(finding, _) | Self::Doubt(finding) => finding,
+        }
+    }
+}
+
 /// Why a mutation brought no answer.
 pub enum Failure {
     /// The vendor said no, or the request surely was not sent: nothing happened.

@@ -1,6 +1,4 @@
-//! Work in flight: what an interrupted apply left behind, and what a person can do about it.
-
-use std::path::Path;
+//! Work in flight: what an interrupted apply left behind, and how it is settled.
 
 use super::safe;
 use super::style::{Style, Tone};
@@ -9,7 +7,7 @@ use crate::saved;
 use crate::state::{Stage, StepLog, Unfinished};
 
 /// The steps of an unfinished apply with the state each is in, as its journal has it, and how to go on.
-pub fn in_flight(unfinished: &Unfinished, journal: &Path, style: &Style) -> String {
+pub fn in_flight(unfinished: &Unfinished, style: &Style) -> String {
     let id = safe::line(&unfinished.apply_id);
     let by = unfinished.by.as_deref().map_or(String::new(), |by| format!(" by {}", safe::line(by)));
     let title = format!("Apply {id}, begun {}{by}, did not come to its end:", unfinished.at);
@@ -20,7 +18,7 @@ pub fn in_flight(unfinished: &Unfinished, journal: &Path, style: &Style) -> Stri
     if let Some(count) = not_begun(unfinished) {
         text.push_str(&format!("  {count} steps were not begun.\n"));
     }
-    text.push_str(&how_to_go_on(unfinished, journal, style));
+    text.push_str(&how_to_go_on(unfinished, style));
     text
 }
 
@@ -43,32 +41,28 @@ fn not_begun(unfinished: &Unfinished) -> Option<usize> {
     (count > 0).then_some(count)
 }
 
-/// `resume` is not built yet, so a person settles what is left.
-fn how_to_go_on(unfinished: &Unfinished, journal: &Path, style: &Style) -> String {
-    let mut text = format!("\n{}\n", style.paint(Tone::Bold, "To go on:"));
+/// The next apply settles first; what it will look for is told.
+fn how_to_go_on(unfinished: &Unfinished, style: &Style) -> String {
+    let mut text =
+        format!("\n{}\n", style.paint(Tone::Bold, "To go on, run `tokenform apply`. It first settles:"));
     for log in unfinished.steps.iter().filter(|log| !log.stage.finished()) {
-        text.push_str(&format!("  - {}: {}\n", safe::shown(&log.step), safe::line(&advice(log))));
+        text.push_str(&format!("  - {}: {}\n", safe::shown(&log.step), safe::line(&settling(log))));
     }
-    text.push_str(&format!(
-        "  - Then move {} away and plan again: the new plan starts from what is live.\n",
-        safe::shown(journal.display())
-    ));
+    text.push_str("Then it plans anew what was not begun. Nothing is guessed.\n");
     text
 }
 
-fn advice(log: &StepLog) -> String {
+/// How a step will be settled (PRODUCT section 4).
+fn settling(log: &StepLog) -> String {
     match log.verb {
         Verb::Issue => format!(
-            "look in the portal for a token whose note has `g={}`; if it is there and not delivered, its secret is lost: delete it.",
+            "it looks for a token whose note has `g={}`; if no destination has it, its secret is lost and it is deleted",
             log.facts.nonce.as_deref().unwrap_or("?")
         ),
-        Verb::Reset => "nothing is lost: the key can be read while the instance is ANY, and the next plan \
-                        delivers it. If the instance was to be locked, the next plan resets it once more."
-            .into(),
-        Verb::Unlock => {
-            "look at the instance; if it is ANY, earlier tokens may work: reset each team's token.".into()
+        Verb::Reset => {
+            "it reads the key; if it has changed, it is delivered where it is missing, not reset again".into()
         }
-        _ => "the next plan reads whether it happened.".into(),
+        _ => "it reads whether it happened".into(),
     }
 }
 
@@ -95,7 +89,7 @@ mod tests {
             }
         });
         let unfinished = state.unfinished().unwrap().expect("it is unfinished");
-        in_flight(&unfinished, Path::new(".tokenform/journal/current.jsonl"), &Style::PLAIN)
+        in_flight(&unfinished, &Style::PLAIN)
     }
 
     fn began(at: jiff::Timestamp) -> Record {
@@ -117,7 +111,7 @@ mod tests {
         let text = killed_after(|at| vec![began(at)]);
         assert!(text.contains("Apply 7f3a, begun 2026-11-22T10:00:00Z"), "{text}");
         assert!(text.contains("its request may have left"), "{text}");
-        assert!(text.contains("`g=c0ffee`") && text.contains("current.jsonl"), "{text}");
+        assert!(text.contains("`g=c0ffee`") && text.contains("tokenform apply"), "{text}");
     }
 
     #[test]

@@ -166,8 +166,8 @@ impl Journal {
         wait.await.map_err(|_| stopped())?
     }
 
-    /// Writes [`Record::Closed`] and stops. Returns the journal's path; [`super::fold`] comes next.
-    pub async fn close(self, at: Timestamp) -> Result<PathBuf, StateError> {
+    /// Writes [`Record::Closed`]: the run ended in order. Returns the journal's path; [`super::fold`] comes next.
+    pub async fn close(&self, at: Timestamp) -> Result<PathBuf, StateError> {
         self.record(Record::Closed { at }).await?;
         Ok(self.path.clone())
     }

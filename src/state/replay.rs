@@ -254,7 +254,7 @@ impl Unfinished {
         log.stage = stage;
         log.last = record.clone();
         if let Some(facts) = facts {
-            overlay(&mut log.facts, facts);
+            log.facts = facts.clone().over(std::mem::take(&mut log.facts));
         }
         Ok(())
     }
@@ -268,37 +268,4 @@ impl Unfinished {
             log.delivered.insert(slot.to_owned(), fingerprint.clone());
         }
     }
-}
-
-/// Lays later facts over earlier ones. Every field is named, so that a new one is not forgotten.
-fn overlay(facts: &mut Facts, later: &Facts) {
-    let Facts {
-        fingerprint,
-        old_fingerprint,
-        issued_at,
-        remote_id,
-        access_id,
-        predecessor,
-        nonce,
-        enabled,
-        proof,
-        identity,
-        setting,
-    } = later.clone();
-    fn lay<T>(under: &mut Option<T>, over: Option<T>) {
-        if over.is_some() {
-            *under = over;
-        }
-    }
-    lay(&mut facts.fingerprint, fingerprint);
-    lay(&mut facts.old_fingerprint, old_fingerprint);
-    lay(&mut facts.issued_at, issued_at);
-    lay(&mut facts.remote_id, remote_id);
-    lay(&mut facts.access_id, access_id);
-    lay(&mut facts.predecessor, predecessor);
-    lay(&mut facts.nonce, nonce);
-    lay(&mut facts.enabled, enabled);
-    lay(&mut facts.proof, proof);
-    lay(&mut facts.identity, identity);
-    lay(&mut facts.setting, setting);
 }

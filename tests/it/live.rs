@@ -220,9 +220,12 @@ fn an_apply_killed_while_the_server_worked_is_not_repeated() {
     child.wait().unwrap();
     assert_eq!(server.effects(), ["reset"]);
     server.run(&place, &["status", "spec"]).exits(6).says("reset ibm.prod.mon.team[\"SRE\"]");
-    let ran = server.run(&place, &APPLY).exits(6).says("tokenform::apply::unfinished");
+    let ran = server.run(&place, &APPLY).exits(0).says("Settling apply").says("Apply complete");
     discreet(&place, &ran);
-    assert_eq!(server.effects(), ["reset"], "an unsettled reset was sent again");
+    let resets = server.effects().iter().filter(|effect| *effect == "reset").count();
+    assert_eq!(resets, 1, "a reset that had happened was sent again");
+    assert!(place.read("value.SYSDIG").contains(CANARY), "the new key was not delivered");
+    server.run(&place, &["plan", "spec", "--detailed-exitcode"]).exits(0);
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn reset_patience(cx: &Context<'_>, step: &Step) -> Patience {
     match declared(cx, step) {
         Ok((conn, _)) => match &conn.token_reset {
             TokenReset::Guided { timeout } => seconds(&[2], timeout.as_secs()),
-            TokenReset::Call { .. } => seconds(&[1], 5),
+            TokenReset::Call { .. } => seconds(&[1, 1, 1, 2, 5], 30),
         },
         Err(_) => seconds(&[1], 5),
     }

@@ -59,7 +59,7 @@ impl<'a> Client<'a> {
     }
 
     /// All tokens of one kind, of everyone or of one user.
-    async fn tokens(
+    pub async fn tokens(
         &self,
         object: &Address,
         owner: Option<u64>,
@@ -186,8 +186,8 @@ impl<'a> Client<'a> {
 
     /// One cheap read with a value that was just issued.
     pub async fn probe(&self, object: &Address, owner: u64, auth: Auth<'_>) -> Result<(), HttpError> {
-        let path = format!("/setting/admins/{owner}");
-        let query = vec![("fields", "id".to_owned())];
+        let path = format!("/setting/admins/{owner}/apitokens");
+        let query = vec![("fields", "id".to_owned()), ("size", "1".to_owned())];
         let request = Request { auth, ..self.request(object, "try the new token", "GET", &path, query) };
         self.reader.get::<IgnoredAny>(request).await.map(|_| ())
     }

@@ -449,7 +449,7 @@ fn a_token_is_prepared_issued_tried_and_confirmed() {
         let probe = stage.server.got().pop().unwrap();
         let key = Secret::new(NEW_KEY.as_bytes().to_vec());
         let now = stage.env.clock.now().as_millisecond();
-        let signed = lmv1::authorization("id901", &key, "GET", now, b"", "/setting/admins/32");
+        let signed = lmv1::authorization("id901", &key, "GET", now, b"", "/setting/admins/32/apitokens");
         assert_eq!(probe.headers["authorization"], signed);
 
         let Check::Holds(facts) = confirm(stage.reader(), &cx, &step, &prepared, &answer).await else {

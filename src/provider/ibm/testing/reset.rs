@@ -194,7 +194,7 @@ async fn patience_follows_the_strategy() {
     assert_eq!(limit(&bench, &lock, Phase::Effect), 600);
     assert_eq!(limit(&bench, &lock, Phase::Ready), 0);
     calls(&mut bench, "/reset", &[200]);
-    assert_eq!(limit(&bench, &reset, Phase::Effect), 5);
+    assert_eq!(limit(&bench, &reset, Phase::Effect), 30);
     for phase in [Phase::Effect, Phase::Ready, Phase::Proof] {
         assert!(!patience(&bench.cx(), &reset, phase).pauses.is_empty());
     }

@@ -1,0 +1,109 @@
+//! Settles what an interrupted apply left in doubt: each begun step is brought to an end by a look,
+//! never by a guess. Steps that were not begun do not run.
+//!
+//! | recovery | it happened | it did not |
+//! | --- | --- | --- |
+//! | read back (IBM) | the present key is delivered where it is missing, not reset again; a mode is proved | nothing happened |
+//! | marker (LogicMonitor issue) | its secret is lost: the orphan is deleted, unless every destination has it | nothing happened |
+//! | repeat (enable, disable, delete) | confirmed by list | nothing happened |
+//!
+//! A look that can't tell leaves the step in doubt.
+
+use std::time::Duration;
+
+use super::act::Act;
+use super::finish::{finish, revoke};
+use super::step::watch;
+use super::{Applied, End, Ground, Run};
+use crate::model::code;
+use crate::model::step::{Recovery, Step};
+use crate::model::verb::Verb;
+use crate::plan::check::Admitted;
+use crate::provider::registry;
+use crate::provider::steps::{Answer, Hold, Look, Patience, Phase, Prepared};
+use crate::state::journal::Journal;
+use crate::state::{Stage, StateError, StepLog, Unfinished};
+
+/// Settles the begun steps of an unfinished apply. `admitted` is the plan that its journal holds.
+pub async fn settle(
+    unfinished: &Unfinished,
+    admitted: &Admitted,
+    ground: &Ground<'_>,
+) -> Result<Applied, StateError> {
+    let journal = Journal::reopen(ground.state)?;
+    let mut run = Run::new(admitted, ground, &journal);
+    for (step, number) in admitted.plan().steps.iter().zip(1..) {
+        match unfinished.step(&step.id) {
+            None => run.skip(step, "not begun when the apply was interrupted".into()),
+            Some(log) if log.stage == Stage::Done => run.remember(step, log.facts.clone()),
+            Some(log) if log.stage.finished() => {}
+            Some(log) => {
+                run.began(step, number);
+                let end = one(&run, step, log).await;
+                run.ended(step, number, end);
+            }
+        }
+    }
+    run.close().await
+}
+
+async fn one(run: &Run<'_>, step: &Step, log: &StepLog) -> Result<End, StateError> {
+    // The request of this step may have left in the earlier run.
+    run.begun.set(true);
+    let prepared = Prepared { live: Vec::new(), facts: log.facts.clone(), hold: Hold::Nothing };
+    let act = Act { run, step, prepared: &prepared };
+    let answered = matches!(log.stage, Stage::Answered | Stage::Delivered);
+    match watch(act, &log.facts, &patience(act)).await {
+        Look::CannotTell(finding) => act.in_doubt(finding).await,
+        Look::NotHappened if answered => {
+            let message = "it was answered, but nothing shows of it now: somebody else may have undone it";
+            act.refused(act.finding(code::SETTLED_AS_NOTHING, message)).await
+        }
+        Look::NotHappened => {
+            let message = "it did not happen: the apply was interrupted before the vendor took it";
+            act.refused(act.finding(code::SETTLED_AS_NOTHING, message)).await
+        }
+        Look::Happened(answer) => happened(act, answer.over(log.facts.clone()), log).await,
+    }
+}
+
+/// It happened. A value that can be read is delivered where it is missing; one that was shown once
+/// and that not everybody has is lost.
+async fn happened(act: Act<'_>, answer: Answer, log: &StepLog) -> Result<End, StateError> {
+    let present = answer.facts.fingerprint.as_ref();
+    let current = log.delivered.iter().filter(|(_, print)| Some(*print) == present);
+    let fed: Vec<&str> = current.map(|(slot, _)| slot.as_str()).collect();
+    let everyone = act.step.destinations.iter().all(|d| fed.contains(&d.slot().as_str()));
+    let shown_once = act.step.recovery == Recovery::Marker && answer.value.is_none();
+    match (shown_once, everyone, fed.is_empty()) {
+        (true, false, true) => orphan(act, answer).await,
+        (true, false, false) => {
+            let message = "its secret was lost before every destination had it";
+            act.failed(answer.facts.clone(), act.finding(code::SECRET_LOST, message)).await
+        }
+        _ => finish(act, answer, &fed).await,
+    }
+}
+
+/// An issued token whose secret nobody has.
+async fn orphan(act: Act<'_>, answer: Answer) -> Result<End, StateError> {
+    act.tell("its secret was lost with the interrupted run: deleting the orphan");
+    match revoke(act, &answer).await? {
+        Ok(()) => {
+            let message = "its secret was lost with the interrupted run, so the new token was deleted again";
+            act.refused(act.finding(code::SECRET_LOST, message)).await
+        }
+        Err(finding) => act.in_doubt(finding).await,
+    }
+}
+
+/// A look at what a person was to do is not waited for: they may have gone home.
+fn patience(act: Act<'_>) -> Patience {
+    if act.step.verb == Verb::Reset && registry::is_guided(act.ground().desired, act.step) {
+        return Patience {
+            pauses: vec![Duration::ZERO, Duration::from_secs(2)],
+            limit: Duration::from_secs(2),
+        };
+    }
+    registry::patience(&act.context(), act.step, Phase::Effect)
+}

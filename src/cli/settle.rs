@@ -1,0 +1,53 @@
+//! What `apply` does first: settles what an interrupted apply left in doubt.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::block_on;
+use super::exit::{Exit, Failure};
+use super::output::Output;
+use super::plan::admitted;
+use super::session::Session;
+use crate::apply::{self, Applied, Ground};
+use crate::model::code;
+use crate::model::event::Event;
+use crate::model::finding::Finding;
+use crate::model::source::Sources;
+use crate::state::Unfinished;
+use crate::{report, saved, state};
+
+/// Folds what an earlier apply left behind. If steps of it were begun and not finished, each is
+/// brought to an end by a look; one that stays in doubt stops this run. Steps that were not begun do
+/// not run: they are planned anew, and approved anew.
+pub fn settle(session: &Session, output: &Rc<Output>) -> Result<(), Failure> {
+    state::fold(&session.state)?;
+    let Some(unfinished) = session.state.unfinished()? else { return Ok(()) };
+    output.say(&format!("Settling apply {}, which was interrupted:", unfinished.apply_id));
+    let applied = run(session, &unfinished, output)?;
+    state::fold(&session.state)?;
+    output.findings(&applied.findings, &Sources::default());
+    if session.state.unfinished()?.is_none() {
+        output.say("Settled. What was not begun is planned anew.\n");
+        return Ok(());
+    }
+    output.data(report::summary::outcome(&applied.outcome, &output.style).as_bytes());
+    let message = format!("apply {} is still in doubt; nothing new is sent", unfinished.apply_id);
+    Err(Failure::new(Exit::Partial, Finding::new(code::UNFINISHED, message)))
+}
+
+/// The journal's own plan is admitted again: settling has no other power than the apply had.
+fn run(session: &Session, unfinished: &Unfinished, output: &Rc<Output>) -> Result<Applied, Failure> {
+    let plan = admitted(saved::verify(&unfinished.plan, &session.key)?.plan)?;
+    let stop = Cell::new(false);
+    let events = |event: Event| output.event(&event);
+    let ground = Ground {
+        desired: &session.desired,
+        key: &session.key,
+        env: &session.env,
+        state: &session.state,
+        reader: session.reader(output),
+        events: &events,
+        stop: &stop,
+    };
+    Ok(block_on(apply::settle(unfinished, &plan, &ground))?)
+}
