@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
 
 use super::auth::{self, Credentials};
 use super::clients::{Clients, Incoming, LIST_CAP, Outgoing, SEALED_CAP};
 use super::error::{About, Dialect, Failed};
 use super::iam::{Asker, Token, Tokens};
-use super::limit::Pacer;
+use super::limit::{Pacer, Place};
 use super::said;
 use super::sealed::Form;
 use super::target::Target;
@@ -34,6 +35,8 @@ pub struct Transport {
     pub tokens: Tokens,
     clients: Clients,
     pacer: RefCell<Pacer>,
+    /// Told whenever a request came back.
+    landed: Notify,
     counts: RefCell<RequestCounts>,
     watcher: RefCell<Option<Watcher>>,
 }
@@ -47,6 +50,19 @@ pub enum Sort<'a> {
     Mutation,
     /// A login, which carries its credential in a form.
     Login(&'a Form),
+}
+
+/// A request under way. Given up or answered, its place is free again.
+struct Flight<'a> {
+    transport: &'a Transport,
+    endpoint: String,
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.transport.pacer.borrow_mut().landed(&self.endpoint);
+        self.transport.landed.notify_waiters();
+    }
 }
 
 /// The proof that goes with one attempt.
@@ -64,6 +80,7 @@ impl Transport {
             tokens: Tokens::default(),
             clients: Clients::default(),
             pacer: RefCell::default(),
+            landed: Notify::new(),
             counts: RefCell::default(),
             watcher: RefCell::default(),
         }
@@ -126,13 +143,23 @@ impl Transport {
             }
             _ => None,
         };
-        self.pace(request, sort, &target).await;
-        let ticket = self.ticket(request, sort, &about).await?;
+        let _flight = self.pace(request, sort, &target).await;
+        self.send_now(request, sort, target, &about).await
+    }
+
+    async fn send_now(
+        &self,
+        request: &Request<'_>,
+        sort: Sort<'_>,
+        target: Target,
+        about: &About<'_>,
+    ) -> Result<Incoming, Failed> {
+        let ticket = self.ticket(request, sort, about).await?;
         self.count(request.purpose);
         let endpoint = target.endpoint.clone();
         let out = outgoing(request, sort, target, ticket.header.clone());
         let failed = match self.clients.exchange(out, &self.env).await {
-            Ok(incoming) => match self.judge(&incoming, &about, &endpoint) {
+            Ok(incoming) => match self.judge(&incoming, about, &endpoint) {
                 None => {
                     self.let_in(request);
                     return Ok(incoming);
@@ -154,17 +181,20 @@ impl Transport {
     }
 
     /// Waits for a place: owners' mutations are spread, and so is what is left of a rate limit.
-    async fn pace(&self, request: &Request<'_>, sort: Sort<'_>, target: &Target) {
+    async fn pace(&self, request: &Request<'_>, sort: Sort<'_>, target: &Target) -> Flight<'_> {
         let now = self.env.clock.now();
-        let wait = {
-            let mut pacer = self.pacer.borrow_mut();
-            let endpoint = pacer.endpoint(&target.endpoint, now);
-            match sort {
-                Sort::Mutation => endpoint.max(pacer.mutation(&request.object.lane().to_string(), now)),
-                Sort::Read | Sort::Sealed | Sort::Login(_) => endpoint,
+        if matches!(sort, Sort::Mutation) {
+            let wait = self.pacer.borrow_mut().mutation(&request.object.lane().to_string(), now);
+            self.sleep(request, Why::Pacing, wait).await;
+        }
+        loop {
+            let place = self.pacer.borrow_mut().endpoint(&target.endpoint, self.env.clock.now());
+            match place {
+                Place::Now => return Flight { transport: self, endpoint: target.endpoint.clone() },
+                Place::Later(wait) => self.sleep(request, Why::Pacing, wait).await,
+                Place::Landing => self.landed.notified().await,
             }
-        };
-        self.sleep(request, Why::Pacing, wait).await;
+        }
     }
 
     fn count(&self, purpose: &'static str) {

@@ -12,4 +12,5 @@ mod readme;
 mod refusals;
 mod requests;
 mod support;
+mod vendor_trouble;
 mod workload_protection;
