@@ -499,3 +499,59 @@ fn no_error_quotes_a_body() {
         }
     });
 }
+
+#[test]
+fn a_renewal_that_fails_early_is_quiet_and_tried_again_a_minute_later() {
+    run(async {
+        let mut logins = 0;
+        let server = Server::start(move |got: &Got| match got.target.as_str() {
+            "/identity/token" => {
+                logins += 1;
+                if logins == 2 { Play::json(503, "{}") } else { token(logins) }
+            }
+            _ => fine(),
+        })
+        .await;
+        let (reader, env) = reader();
+        let (identity, object) = (iam(&server.origin), object());
+        let logins = || server.got().iter().filter(|got| got.method == "POST").count();
+        for (ahead, expected) in [(0, 1), (3_000, 2), (30, 2), (60, 3)] {
+            env.clock.advance(Duration::from_secs(ahead));
+            reader.get::<Thing>(request(&server.origin, &identity, &object)).await.unwrap();
+            assert_eq!(logins(), expected, "after {ahead} s more");
+        }
+    });
+}
+
+#[test]
+fn a_wait_and_what_it_is_for_are_told_and_rate_headers_are_heeded() {
+    run(async {
+        let server = Server::start(|_: &Got| {
+            let headers = [
+                ("x-rate-limit-limit", "100"),
+                ("x-rate-limit-remaining", "1"),
+                ("x-rate-limit-window", "60"),
+            ];
+            Play::Reply(
+                200,
+                headers.map(|(name, value)| (name, value.to_owned())).into(),
+                r#"{"ok":true}"#.into(),
+            )
+        })
+        .await;
+        let (reader, env) = reader();
+        let told: Rc<RefCell<Vec<(String, u64)>>> = Rc::default();
+        let log = Rc::clone(&told);
+        reader.on_wait(Box::new(move |wait| {
+            assert!(wait.why == Why::Pacing);
+            log.borrow_mut().push((wait.purpose.to_owned(), wait.time.as_secs()));
+        }));
+        let (identity, object) = (lmv1(), object());
+        let begin = env.clock.now();
+        for _ in 0..2 {
+            reader.get::<Thing>(request(&server.origin, &identity, &object)).await.unwrap();
+        }
+        assert_eq!(*told.borrow(), [("read the thing".to_owned(), 30)]);
+        assert_eq!(env.clock.now().duration_since(begin).as_secs(), 30);
+    });
+}

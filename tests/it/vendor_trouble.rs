@@ -342,3 +342,11 @@ fn a_tight_limit_is_kept_instead_of_hit() {
     assert_eq!(tape.iter().filter(|e| e["path"] == "/santaba/rest/setting/admins/apitokens").count(), 11);
     assert!(tape.iter().all(|e| e["status"] != 429), "a limit was hit");
 }
+
+#[test]
+fn a_server_that_knows_the_older_name_of_who_am_i_alone_is_understood() {
+    let fault = "{ on: { path: /api/users/me, times: 0 }, do: { reply: { status: 404 } } }";
+    let place = ibm("", OPEN, fault);
+    apply(&place).exits(0).says("Apply complete");
+    assert!(count(&place, "/api/user/me") > 2);
+}

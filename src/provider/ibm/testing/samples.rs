@@ -180,3 +180,51 @@ fn teams_and_the_caller_are_read() {
         assert!(!format!("{me:?}").contains("00000000-aaaa"), "no agent key is taken");
     });
 }
+
+/// A reader of a server that grants a token and answers everything else so.
+async fn always(status: u16, body: &'static str) -> (Server, Connection, Reader) {
+    let login = VendorSample::load("ibm_iam_token");
+    let server = Server::start(move |got| match got.target.as_str() {
+        "/identity/token" => Play::from(&login),
+        _ => Play::json(status, body),
+    })
+    .await;
+    let conn = connection(&server.origin);
+    (server, conn, Reader::new(env(&[("KEY", OWN_KEY)])))
+}
+
+#[test]
+fn a_list_whose_pages_go_round_in_a_circle_ends() {
+    run(async {
+        let page = r#"{"next_url":"/v2/resource_instances?start=a","resources":[]}"#;
+        let (server, conn, reader) = always(200, page).await;
+        let Err(finding) = Account::of(&reader, &conn).list(&instance_address(), None, None).await else {
+            panic!("it ended")
+        };
+        assert!(finding.message.contains("does not end"), "{finding}");
+        assert_eq!(server.got().len(), 3, "a login, the first page, and `a` once");
+    });
+}
+
+#[test]
+fn an_empty_or_masked_key_is_no_key() {
+    run(async {
+        for body in [r#"{"token":{"key":""}}"#, r#"{"token":{"key":"00000000-****************"}}"#] {
+            let (server, conn, reader) = always(200, body).await;
+            let (account, object) = (Account::of(&reader, &conn), instance_address());
+            let told = account.api(&object, &server.origin, GUID).token(Some(1), None).await;
+            assert!(matches!(told, Err(finding) if finding.message.contains("empty or masked")), "{body}");
+        }
+    });
+}
+
+#[test]
+fn the_vendors_own_hosts_are_the_default() {
+    let mut conn = connection("http://127.0.0.1:1");
+    conn.endpoints = Default::default();
+    assert_eq!(conn.iam(), "https://iam.cloud.ibm.com");
+    assert_eq!(conn.resource_controller(), "https://resource-controller.cloud.ibm.com");
+    assert_eq!(Service::Monitoring.origin("eu-de"), "https://eu-de.monitoring.cloud.ibm.com");
+    let secure = "https://us-south.security-compliance-secure.cloud.ibm.com";
+    assert_eq!(Service::WorkloadProtection.origin("us-south"), secure);
+}
