@@ -350,3 +350,27 @@ fn a_server_that_knows_the_older_name_of_who_am_i_alone_is_understood() {
     apply(&place).exits(0).says("Apply complete");
     assert!(count(&place, "/api/user/me") > 2);
 }
+
+#[test]
+fn a_lock_names_who_breaks_and_warns_of_a_connected_instance() {
+    let connected =
+        "parameters: { workload_protection_connected_instance: \"crn:x\", external_api_auth: ANY }";
+    plan(&ibm("", connected, ""))
+        .exits(0)
+        .says("everything that authenticates with an API token stops")
+        .says("connected to an instance of the other service");
+    let alone = plan(&ibm("", OPEN, "")).exits(0);
+    assert!(!alone.all().contains("connected to an instance"));
+}
+
+#[test]
+fn a_rotation_wished_of_a_locked_instance_is_refused() {
+    let place = ibm("", "parameters: { external_api_auth: IAM_ONLY }", "");
+    let wish = "mon: { service: monitoring, teams: { SRE: { token: { rotate: { max_age: 90d }, deliver: [ { to: out, key: K } ] } } } }";
+    let spec = IBM_SPEC.replace("mon: { service: monitoring, external_api_auth: IAM_ONLY }", wish);
+    place.write(
+        "tokens.yaml",
+        &format!("{spec}destinations: {{ out: {{ file: {{ path: o.env, format: dotenv }} }} }}\n"),
+    );
+    plan(&place).exits(3).says("tokenform::ibm::locked_out");
+}

@@ -304,8 +304,22 @@ impl<'a> Scene<'a> {
             ),
             _ => change.notes.push("earlier tokens may work again until the resets that follow are done".into()),
         }
+        change.notes.extend(self.connected());
         let step = self.switch_step(verb, to, teams);
         draft.push(change, vec![step]);
+    }
+
+    /// A connected Monitoring and Workload Protection pair shares one backend; whether the mode of one
+    /// affects the other is unknown (contract ibm 4.4).
+    fn connected(self) -> Option<String> {
+        const KEYS: [&str; 2] =
+            ["workload_protection_connected_instance", "cloud_monitoring_connected_instance"];
+        let parameters = self.live.parameters.as_deref()?;
+        let is_there = KEYS.iter().any(|key| parameters.contains(&format!("\"{key}\"")));
+        is_there.then(|| {
+            "connected to an instance of the other service: whether this affects that one is not documented"
+                .into()
+        })
     }
 
     /// The declared team that a visible one is.
