@@ -1,12 +1,9 @@
 //! Live mode, from a user's seat: the program against a server it knows only by its address, with
 //! credentials from the environment and destinations that are files and programs.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
-use serde_json::Value;
-
+use crate::server::Server;
 use crate::support::{CANARY, Place, Ran};
 
 const WORLD: &str = "version: 1
@@ -35,68 +32,6 @@ printf %s \"$value\" > \"$here/value.$TOKENFORM_DELIVER_KEY\"
 
 const LMV1: &str = "lmv1: { access_id: { env: SANDBOX_LOGICMONITOR_ACME_ACCESS_ID }, access_key: { env: SANDBOX_LOGICMONITOR_ACME_ACCESS_KEY } }";
 const BEARER: &str = "bearer: { env: SANDBOX_LOGICMONITOR_ACME_BEARER }";
-
-/// A server of the vendors' APIs, as a process of its own.
-struct Server {
-    child: Child,
-    vars: BTreeMap<String, String>,
-}
-
-impl Server {
-    fn start(place: &Place, world: &str) -> Self {
-        place.write("w.world.yaml", world);
-        let mut command = place.command(&["sandbox", "--world", "w.world.yaml", "--listen", "127.0.0.1:0"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let mut vars = BTreeMap::new();
-        for line in lines {
-            let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
-            let value = value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')).unwrap_or(value);
-            vars.insert(name.to_owned(), value.replace(r"'\''", "'"));
-            if name.ends_with("_BEARER") {
-                break;
-            }
-        }
-        Self { child, vars }
-    }
-
-    fn origin(&self) -> &str {
-        &self.vars["TOKENFORM_SANDBOX_ORIGIN"]
-    }
-
-    /// The program in live mode, with this server's credentials.
-    fn run(&self, place: &Place, args: &[&str]) -> Ran {
-        let mut command = place.command(args);
-        command.env("PATH", "/usr/bin:/bin").envs(&self.vars).output().unwrap().into()
-    }
-
-    /// A request to the server itself, by hand: an HTTP client would be one more thing to trust.
-    fn ask(&self, request: &str, body: &str) -> Value {
-        use std::io::{Read, Write};
-        let address = self.origin().strip_prefix("http://").unwrap();
-        let mut stream = std::net::TcpStream::connect(address).unwrap();
-        let length = body.len();
-        write!(stream, "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
-            .unwrap();
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).unwrap();
-        serde_json::from_str(reply.split_once("\r\n\r\n").unwrap().1).unwrap()
-    }
-
-    /// What changed something, in order.
-    fn effects(&self) -> Vec<String> {
-        let tape = self.ask("GET /__sandbox/tape", "");
-        let effects = tape.as_array().unwrap().iter().map(|e| e["effect"].as_str().unwrap().to_owned());
-        effects.filter(|effect| !effect.is_empty()).collect()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// A spec against the server; its destinations are a program and a file.
 fn place(world: &str, credential: &str) -> (Place, Server) {

@@ -1,6 +1,7 @@
 //! Whole-program tests: what a user sees. Lower levels are tested beside the code.
 
 mod bad_input;
+mod crash;
 mod credentials;
 mod examples;
 mod faults;
@@ -11,6 +12,7 @@ mod main_job;
 mod readme;
 mod refusals;
 mod requests;
+mod server;
 mod support;
 mod vendor_trouble;
 mod workload_protection;
