@@ -11,6 +11,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
+use tokio::process::Command;
 use zeroize::Zeroizing;
 
 use crate::env::Env;
@@ -102,12 +103,7 @@ async fn from_command(words: &[String]) -> Result<Value, Trouble> {
     let help = "Run the command by hand to see why; its output is not shown here, it may hold the value.";
     let (program, arguments) =
         words.split_first().ok_or_else(|| trouble("it is empty", "Name a program and its arguments."))?;
-    let mut child = tokio::process::Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
+    let mut child = prepared(program, arguments)
         .spawn()
         .map_err(|error| trouble(format!("it could not be started: {error}"), help))?;
     let output = async {
@@ -123,6 +119,14 @@ async fn from_command(words: &[String]) -> Result<Value, Trouble> {
         Ok(Ok((_, status))) if !status.success() => Err(trouble(format!("it ended with {status}"), help)),
         Ok(Ok((value, _))) => Ok(value),
     }
+}
+
+/// A program with its arguments and without the state's key.
+fn prepared(program: &str, arguments: &[String]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).env_remove("TOKENFORM_KEY");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    command
 }
 
 /// Trims one line end and refuses what can't be a credential.
@@ -188,6 +192,14 @@ mod tests {
         let error = value(SecretRef::Command(words), &env(&[])).await.err().unwrap();
         assert!(error.contains("`sh`") && error.contains('3'), "{error}");
         assert!(!error.contains("CANARY"), "{error}");
+    }
+
+    /// The environment of a test can't be changed, so what is asked of the system is looked at.
+    #[test]
+    fn a_command_does_not_get_the_key_of_the_state() {
+        let command = prepared("sh", &[]);
+        let mut removed = command.as_std().get_envs().filter(|(_, value)| value.is_none());
+        assert!(removed.any(|(name, _)| name == "TOKENFORM_KEY"));
     }
 
     #[tokio::test]

@@ -1,5 +1,8 @@
 //! A program that takes values on its standard input. Never in its arguments, where other users of
 //! the machine could read them.
+//!
+//! What it says while it has a value is never heard: it may be the value in any encoding, and no
+//! masking finds them all. A probe has no value, so the last line of a probe that fails is shown.
 
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -29,6 +32,9 @@ const HEARD: u64 = 64 * 1024;
 /// The longest hint, in characters.
 const HINT: usize = 200;
 
+const UNHEARD: &str = "Run it by hand with a made-up value to see why; what it says during a delivery is not shown, \
+                       it may hold the value.";
+
 /// Runs the declared probe, else only looks the program up.
 pub(super) async fn probe(command: &CommandDestination, env: &Env) -> Result<Probed, Trouble> {
     let program = resolve(&command.run, env)?;
@@ -38,6 +44,7 @@ pub(super) async fn probe(command: &CommandDestination, env: &Env) -> Result<Pro
     };
     let mut child = prepared(probe, env)?;
     child.stdin(Stdio::null());
+    child.stderr(Stdio::piped());
     run(&mut child, &probe[0], None, limit(command)).await.map(|()| Probed::Writable)
 }
 
@@ -75,7 +82,7 @@ fn limit(command: &CommandDestination) -> Duration {
 fn prepared(run: &[String], env: &Env) -> Result<Command, Trouble> {
     let mut command = Command::new(resolve(run, env)?);
     command.args(&run[1..]).env_remove("TOKENFORM_KEY");
-    command.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     Ok(command)
 }
 
@@ -110,7 +117,7 @@ async fn run(
 ) -> Result<(), Trouble> {
     let spawned = command.spawn();
     let mut child = spawned.map_err(|e| Trouble::new(format!("`{name}` can't be started: {e}")))?;
-    let mut heard = Zeroizing::new(Vec::new());
+    let mut heard = Vec::new();
     let Ok(ended) = timeout(limit, attend(&mut child, value, &mut heard)).await else {
         // it may have taken the value or not: a delivery may be repeated, so it counts as failed
         let _ = child.kill().await;
@@ -126,8 +133,11 @@ async fn run(
         (Err(e), Ok(_)) => format!("`{name}` could not be given the value: {e}"),
         (Ok(()), Ok(_)) => return Ok(()),
     };
-    let hint = hint(heard, value).map(|said| format!("It said: {said}"));
-    Err(Trouble { reason, help: hint })
+    let help = match value {
+        Some(_) => Some(UNHEARD.to_owned()),
+        None => hint(&heard).map(|said| format!("It said: {said}")),
+    };
+    Err(Trouble { reason, help })
 }
 
 /// Feeds a child, listens to it and waits for it, all at once.
@@ -166,40 +176,14 @@ async fn listen(stderr: Option<ChildStderr>, heard: &mut Vec<u8>) {
     let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
 }
 
-/// The last line that was said, with the value masked. Nothing if there was too much to be sure, or
-/// if a part of the value is left in it.
-#[expect(clippy::disallowed_methods, reason = "the value is looked for, to mask it")]
-fn hint(heard: Zeroizing<Vec<u8>>, value: Option<&Secret>) -> Option<String> {
+/// The last line that was said; nothing if there was too much to be read.
+fn hint(heard: &[u8]) -> Option<String> {
     if heard.len() as u64 > HEARD {
         return None;
     }
-    let masked = match value {
-        Some(value) => value.expose(|value| masked(&heard, value))?,
-        None => heard,
-    };
-    let text = String::from_utf8_lossy(&masked);
+    let text = String::from_utf8_lossy(heard);
     let line = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
     Some(line.chars().filter(|c| !c.is_control()).take(HINT).collect())
-}
-
-/// The shortest part of a value that is worth hiding.
-const PART: usize = 6;
-
-fn masked(heard: &[u8], value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let mut masked = Zeroizing::new(Vec::with_capacity(heard.len() + 3));
-    let mut rest = heard;
-    while let Some(at) = find(rest, value) {
-        masked.extend_from_slice(&rest[..at]);
-        masked.extend_from_slice(b"***");
-        rest = &rest[at + value.len()..];
-    }
-    masked.extend_from_slice(rest);
-    let leaks = value.windows(PART).any(|part| find(&masked, part).is_some());
-    (!leaks).then_some(masked)
-}
-
-fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    if part.is_empty() { None } else { text.windows(part.len()).position(|window| window == part) }
 }
 
 #[cfg(test)]
