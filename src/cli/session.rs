@@ -44,7 +44,7 @@ impl Session {
         output.findings(&loaded.findings, &loaded.sources);
         let state = StateDir::open(&state_folder(global, path))?;
         let key = state.key(&env)?;
-        let spec_digest = saved::spec_digest(&loaded.desired, &key);
+        let spec_digest = saved::spec_digest(&loaded.written, &key);
         let (env, desired, sandbox) = match &global.sandbox {
             None => (rehearsal(env, &loaded.desired)?, loaded.desired, None),
             Some(world) => {

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use super::exit::{Exit, Failure};
 use super::output::Output;
 use super::session::{clock_offset, read_file};
-use crate::destination::{Destination, FileDestination, FileFormat};
+use crate::destination::{Destination, FileDestination, FileFormat, is_name};
 use crate::env::{Clock, Env};
 use crate::model::address::Address;
 use crate::model::code;
 use crate::model::finding::Finding;
+use crate::model::secret::sha256_hex;
 use crate::model::vocabulary::SecretRef;
 use crate::plan::document::Plan;
 use crate::provider::ibm::state::{Credential as IbmCredential, Endpoints, TrustedProfile};
@@ -184,7 +185,12 @@ fn redirected(folder: &Path, name: &str, destination: &Destination) -> Destinati
         FileFormat::Dotenv => "env",
         FileFormat::Json => "json",
     };
-    Destination::File(FileDestination { path: folder.join(format!("{name}.{extension}")), format })
+    // `validate` refuses other names; if one came here, its file would still be in the folder
+    let stem = match is_name(name) {
+        true => name.to_owned(),
+        false => sha256_hex(name.as_bytes()),
+    };
+    Destination::File(FileDestination { path: folder.join(format!("{stem}.{extension}")), format })
 }
 
 /// The one `*.world.yaml` in the spec folder, or beside the spec file.
@@ -213,7 +219,7 @@ fn load(source: Option<&Path>, folder: &Path, desired: &Desired, output: &Output
     let kept = folder.join("world.yaml");
     let origin = folder.join("world.origin");
     let written = source.map(read_file).transpose()?;
-    let mark = written.as_deref().map(crate::model::secret::sha256_hex).unwrap_or_default();
+    let mark = written.as_deref().map(sha256_hex).unwrap_or_default();
     let mut world = if kept.exists() {
         if std::fs::read_to_string(&origin).unwrap_or_default() != mark {
             output.say(&format!(
@@ -252,4 +258,24 @@ fn failed(message: &str) -> Failure {
     let finding = Finding::new(code::SANDBOX, message.to_owned())
         .help("See `tokenform sandbox --help` for what a world holds.");
     Failure::new(Exit::Error, finding)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirected_destination_is_a_file_of_the_folder_whatever_its_name() {
+        let folder = Path::new("/s/destinations");
+        let command = Destination::Command(crate::destination::CommandDestination {
+            run: vec!["x".into()],
+            probe: None,
+            timeout: None,
+        });
+        for name in ["ops.env", "../../evil", "/tmp/abs", "..", ".x", "a/b", ""] {
+            let Destination::File(file) = redirected(folder, name, &command) else { panic!() };
+            assert_eq!(file.path.parent(), Some(folder), "{name}");
+            assert_eq!(file.path.extension().unwrap(), "env");
+        }
+    }
 }

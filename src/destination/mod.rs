@@ -143,6 +143,13 @@ impl Trouble {
     }
 }
 
+/// Whether a destination may have this name. It becomes the name of a file, so that it must never
+/// lead to another folder.
+pub fn is_name(name: &str) -> bool {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    (1..=100).contains(&name.len()) && name.bytes().all(good) && !name.starts_with('.')
+}
+
 /// Whether a delivery's keys are ones that the destination can hold; the reason if not. Pure: for
 /// `validate` and `plan`, so that nothing is issued that could not be written.
 pub fn fits(destination: &Destination, delivery: &Delivery) -> Result<(), String> {

@@ -49,8 +49,8 @@ codes! {
         "A file of the spec can't be read.",
         "Check that it is a file, its permissions and its size.";
     SPEC_NOT_UTF8 = "tokenform::spec::not_utf8", Error,
-        "A file of the spec is not UTF-8 text.",
-        "Save the file as UTF-8.";
+        "A file of the spec, or its path, is not UTF-8 text.",
+        "Save the file as UTF-8, under a name that is UTF-8 too.";
     SPEC_EMPTY = "tokenform::spec::empty", Error,
         "A file of the spec holds nothing.",
         "Write `version: 1` and the wished state, or remove the file.";

@@ -12,8 +12,8 @@ use crate::model::address::Address;
 use crate::model::observed::Observed;
 use crate::model::vocabulary::Period;
 
-/// A validated spec. Its JSON is what `spec_digest` is taken over, so layout and comments of the
-/// files don't count; secret values are never in it.
+/// A validated spec. Its JSON, with paths as written, is what `spec_digest` is taken over, so layout
+/// and comments of the files don't count; secret values are never in it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Desired {
     pub ibm: BTreeMap<Address, ibm::state::Connection>,

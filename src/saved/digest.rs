@@ -4,12 +4,11 @@ use serde::Serialize;
 
 use crate::model::secret::{Digest, DigestKey};
 use crate::model::step::Expect;
-use crate::provider::state::Desired;
 
-/// The digest of a validated spec: layout and comments of its files don't count, secret values are
-/// never in it.
-pub fn spec_digest(desired: &Desired, key: &DigestKey) -> Digest {
-    key.digest("spec", &bytes(desired))
+/// The digest of a validated spec, from the JSON of its wish as written: layout and comments of its
+/// files and where they lie don't count, secret values are never in it.
+pub fn spec_digest(written: &[u8], key: &DigestKey) -> Digest {
+    key.digest("spec", written)
 }
 
 /// The digest of all live digests of a plan, in the plan's order.

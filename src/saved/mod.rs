@@ -37,7 +37,8 @@ const DIGITS: usize = 64;
 
 /// The plan file: pretty JSON with `seal` as its last member.
 pub fn seal(plan: &Plan, key: &DigestKey) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(plan).expect("a plan is strings, numbers and lists");
+    let mut bytes = serde_json::to_vec_pretty(plan)
+        .expect("a plan is strings, numbers and lists; the path of a spec is UTF-8");
     // the plan's own `\n}` makes room for one more member
     bytes.truncate(bytes.len() - 2);
     bytes.extend_from_slice(b",\n  ");

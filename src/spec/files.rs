@@ -11,8 +11,19 @@ use crate::model::source::{Sources, Span};
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 256 << 20;
 
-/// The paths of all files of a spec.
+/// The paths of all files of a spec. They are UTF-8: plans, digests and errors name them as text.
 pub fn list(path: &Path) -> Result<Vec<PathBuf>, Box<Finding>> {
+    let files = found(path)?;
+    let text = |path: &Path| match path.to_str() {
+        Some(_) => Ok(()),
+        None => Err(told(code::SPEC_NOT_UTF8, path, "the path is not UTF-8 text")),
+    };
+    text(path)?;
+    files.iter().try_for_each(|file| text(file))?;
+    Ok(files)
+}
+
+fn found(path: &Path) -> Result<Vec<PathBuf>, Box<Finding>> {
     let metadata = std::fs::metadata(path).map_err(|error| {
         let code = if error.kind() == std::io::ErrorKind::NotFound {
             code::SPEC_NOT_FOUND
@@ -96,6 +107,17 @@ mod tests {
         let files = list(folder.path()).unwrap();
         let names: Vec<_> = files.iter().map(|f| f.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["a.yaml", "b.yml"]);
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_is_told() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(std::ffi::OsStr::from_bytes(b"\xff.yaml"));
+        std::fs::write(&file, "version: 1\n").unwrap();
+        for path in [&file, folder.path()] as [&Path; 2] {
+            assert_eq!(list(path).unwrap_err().code, code::SPEC_NOT_UTF8);
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod language;
 pub mod merge;
 pub mod nearest;
 pub mod node;
+mod placed;
 pub mod secrets;
 pub mod tree;
 pub mod validate;
@@ -36,7 +37,11 @@ use secrets::Masked;
 /// A spec that can be planned.
 #[derive(Debug)]
 pub struct Loaded {
+    /// Its paths are from where the tool runs.
     pub desired: Desired,
+    /// The JSON of the same wish with its paths as written: the same wherever the spec lies, and
+    /// however its path was typed. What `spec_digest` is taken over.
+    pub written: Vec<u8>,
     pub sources: Sources,
     /// Warnings alone.
     pub findings: Vec<Finding>,
@@ -56,13 +61,16 @@ pub struct Rejected {
 pub fn load(path: &Path, now: Timestamp) -> Result<Loaded, Box<Rejected>> {
     let mut reading = Reading::default();
     reading.files(path);
-    let desired = reading.desired(now);
+    let folder = placed::folder(path);
+    let desired = reading.desired(folder, now);
     let Reading { mut findings, mut sources, masked, .. } = reading;
     findings.extend(masked.findings);
     findings.sort_by_key(|finding| finding.labels.first().map(|label| label.span));
     match desired {
-        Some(desired) if !findings.iter().any(Finding::is_error) => {
-            Ok(Loaded { desired, sources, findings, path: path.to_owned() })
+        Some(mut desired) if !findings.iter().any(Finding::is_error) => {
+            let written = serde_json::to_vec(&desired).expect("texts of a file, and maps with text keys");
+            placed::place(&mut desired, folder);
+            Ok(Loaded { desired, written, sources, findings, path: path.to_owned() })
         }
         _ => {
             mask(&mut sources, &masked.spans);
@@ -141,8 +149,8 @@ impl Reading {
         self.findings.push(finding);
     }
 
-    /// The wished state. Whole only if nothing found is an error.
-    fn desired(&mut self, now: Timestamp) -> Option<Desired> {
+    /// The wished state, its paths as written. Whole only if nothing found is an error.
+    fn desired(&mut self, folder: &Path, now: Timestamp) -> Option<Desired> {
         let roots = std::mem::take(&mut self.roots);
         if roots.is_empty() || !version::check(&roots, &self.sources, &mut self.findings) {
             return None;
@@ -152,7 +160,7 @@ impl Reading {
         let (spec, told) = decode::decode::<Spec>(&root.node, &self.masked.spans);
         self.findings.extend(told);
         let Given::Is(spec) = spec else { return None };
-        let around = validate::Around { sources: &self.sources, now, whole: !self.torn };
+        let around = validate::Around { folder, now, whole: !self.torn };
         let (desired, told) = validate::validate(&root, &spec, &around);
         self.findings.extend(told);
         Some(desired)

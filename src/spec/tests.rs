@@ -283,6 +283,43 @@ fn references_are_from_the_file_that_names_them() {
     assert_eq!(lmv1.access_key, SecretRef::Command(vec![program, "x".into()]));
 }
 
+/// A digest over it must not change when the spec is found by another path.
+#[test]
+fn what_is_written_is_the_same_wherever_the_spec_lies() {
+    let text = "version: 1
+ibm: { p: { credential: { trusted_profile: { id: P, cr_token: { file: ./t } } } } }
+logicmonitor: { a: { account: a, credential: { lmv1: { access_id: { file: id }, access_key: { command: [bin/key] } } } } }
+destinations:
+  f: { file: { path: x/y, format: raw } }
+  c: { command: { run: [./run], probe: [./probe] } }
+";
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let written = |folder: &Path, text: &str| {
+        std::fs::write(folder.join("spec.yaml"), text).unwrap();
+        let loaded = load(folder, now()).unwrap();
+        let placed = serde_json::to_string(&loaded.desired).unwrap();
+        for inner in ["t", "id", "bin/key", "x/y", "run", "probe"] {
+            assert!(placed.contains(&folder.join(inner).display().to_string()), "{inner}: {placed}");
+        }
+        assert_eq!(load(&folder.join("spec.yaml"), now()).unwrap().written, loaded.written);
+        loaded.written
+    };
+    assert_eq!(written(one.path(), text), written(two.path(), text));
+    assert_ne!(written(one.path(), text), written(one.path(), &text.replace("raw", "json")));
+}
+
+#[test]
+fn a_destination_s_name_is_the_name_of_a_file() {
+    let names = ["../../../../evil", "/tmp/abs", ".x", "a b", "", "..", "a/b"];
+    let mut text = "version: 1\ndestinations:\n  ok.A_1-b: { command: { run: [x] } }\n".to_owned();
+    for name in names {
+        text += &format!("  {name:?}: {{ command: {{ run: [x] }} }}\n");
+    }
+    let told = told(&text);
+    let bad: Vec<_> = told.iter().filter_map(|line| line.strip_prefix("bad_name: ")).collect();
+    assert_eq!(bad, names.map(|name| format!("{name:?}")));
+}
+
 #[test]
 fn token_reset_has_three_forms() {
     let reset = |reset: &str| {

@@ -31,6 +31,41 @@ fn a_saved_plan_runs_once() {
     apply(&place).exits(4).says("moved since the plan was made");
 }
 
+/// The digest of a spec does not depend on how its path was typed, or from where.
+#[test]
+fn a_plan_is_applied_with_its_spec_named_in_another_way() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    for from in ["here", "elsewhere", "inside"] {
+        let place = planned();
+        let (plan, spec) = (place.path("a.plan"), place.path("examples/quickstart"));
+        let (plan, spec) = (plan.to_str().unwrap(), spec.to_str().unwrap());
+        let mut command = match from {
+            "inside" => place.command(&["apply", plan, "--spec", ".", "--sandbox"]),
+            _ => place.command(&["apply", plan, "--spec", spec, "--sandbox"]),
+        };
+        match from {
+            "elsewhere" => command.current_dir(elsewhere.path()),
+            "inside" => command.current_dir(spec),
+            _ => &mut command,
+        };
+        Ran::from(command.output().unwrap()).exits(0).says("Apply complete");
+    }
+}
+
+/// Paths that are not text are told like any other bad input.
+#[test]
+fn a_spec_whose_path_is_not_utf8_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::example("quickstart");
+    let name = std::ffi::OsStr::from_bytes(b"spec\xff");
+    std::fs::rename(place.path("examples/quickstart"), place.root().join(name)).unwrap();
+    for words in [["validate"].as_slice(), &["plan", "--sandbox"], &["apply", "--sandbox", "--auto-approve"]]
+    {
+        let mut command = place.command(words);
+        Ran::from(command.arg(name).output().unwrap()).exits(1).says("tokenform::spec::not_utf8");
+    }
+}
+
 #[test]
 fn an_edited_plan_is_refused() {
     let place = planned();

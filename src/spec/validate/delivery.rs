@@ -1,9 +1,10 @@
 //! Checks of destinations and of the deliveries into them, over the whole spec.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Checker, list, words};
+use crate::destination::is_name;
 use crate::model::address::Address;
 use crate::model::code;
 use crate::model::finding::Finding;
@@ -12,9 +13,13 @@ use crate::model::source::Span;
 use crate::model::step::Delivery;
 use crate::provider::spec::Deliver;
 use crate::provider::state::{CommandDestination, Destination, FileDestination, FileFormat};
+use crate::spec::decode::shown;
 use crate::spec::language::{Command, Destination as DestinationSpec, File, Spec};
 use crate::spec::nearest::suggestion;
 use crate::spec::node::Entry;
+
+/// It becomes the name of a file and of a lock.
+const NAMES: &str = "a name is at most 100 of A-Z, a-z, 0-9, `.`, `_` and `-`, and does not begin with `.`";
 
 /// Reads all destinations, before any delivery.
 pub fn destinations(checker: &mut Checker<'_>, root: &Entry, spec: &Spec) {
@@ -23,8 +28,9 @@ pub fn destinations(checker: &mut Checker<'_>, root: &Entry, spec: &Spec) {
     let mut files = BTreeMap::new();
     for entry in place.node.entries() {
         checker.declared.insert(entry.key.clone(), entry.key_at);
-        if words::not_empty(&entry.key).is_some() {
-            refuse(checker, entry.key_at, code::SPEC_BAD_NAME, "a destination's name must not be empty");
+        if !is_name(&entry.key) {
+            let message = format!("a destination can't be named {:?}: {NAMES}", shown(&entry.key));
+            refuse(checker, entry.key_at, code::SPEC_BAD_NAME, &message);
         }
         let spec = specs.and_then(|specs| specs.get(&entry.key)?.get());
         let read = spec.and_then(|spec| destination(checker, entry, spec, &mut files));
@@ -64,12 +70,13 @@ fn file(
         refuse(checker, place, code::SPEC_BAD_VALUE, "`path` must name a file");
         return None;
     }
-    let path = checker.beside(place, written);
-    if let Some(&first) = files.get(&words::flat(&path)) {
+    let path = words::plain(Path::new(written));
+    let file = words::flat(&words::beside(checker.around.folder, &path));
+    if let Some(&first) = files.get(&file) {
         let finding = Finding::new(code::SPEC_SAME_FILE, "two destinations write to the same file");
         checker.tell(finding.label(place, "again here").label(first, "first here"));
     }
-    files.entry(words::flat(&path)).or_insert(place);
+    files.entry(file).or_insert(place);
     Some(FileDestination { path, format: spec.format.cloned()? })
 }
 
@@ -96,7 +103,7 @@ fn program(
     if words.first().is_none_or(|program| program.is_empty()) {
         refuse(checker, place, code::SPEC_BAD_VALUE, &format!("`{key}` must name a program"));
     }
-    Some(checker.program(place, words))
+    Some(words)
 }
 
 fn need<T>(checker: &mut Checker<'_>, entry: &Entry, key: &str, given: &Given<T>) {

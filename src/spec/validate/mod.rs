@@ -9,7 +9,7 @@ mod rotation;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::Path;
 
 use jiff::Timestamp;
 
@@ -20,13 +20,15 @@ use crate::model::address::Address;
 use crate::model::code::{self, Code};
 use crate::model::finding::Finding;
 use crate::model::given::{Entries, Given, Items};
-use crate::model::source::{Sources, Span};
+use crate::model::source::Span;
 use crate::model::vocabulary::SecretRef;
 use crate::provider::state::{Desired, Destination, Limits};
+pub use words::beside;
 
 /// What the checks may look at besides the spec itself.
 pub struct Around<'a> {
-    pub sources: &'a Sources,
+    /// The folder of the spec's files.
+    pub folder: &'a Path,
     pub now: Timestamp,
     /// Whether all files were read. If not, nothing is called missing.
     pub whole: bool,
@@ -134,7 +136,7 @@ impl Checker<'_> {
         }
     }
 
-    /// A reference whose path is from where the tool runs.
+    /// A reference, its path as written.
     fn secret(
         &mut self,
         at: &Address,
@@ -148,11 +150,11 @@ impl Checker<'_> {
         match given.get()? {
             SecretRef::Env(name) => Some(SecretRef::Env(name.clone())),
             SecretRef::File(path) if path.as_os_str().is_empty() => self.empty(at, "file", place),
-            SecretRef::File(path) => Some(SecretRef::File(self.beside(place, &path.to_string_lossy()))),
+            SecretRef::File(path) => Some(SecretRef::File(words::plain(path))),
             SecretRef::Command(words) if words.first().is_none_or(|program| program.is_empty()) => {
                 self.empty(at, "command", place)
             }
-            SecretRef::Command(words) => Some(SecretRef::Command(self.program(place, words.clone()))),
+            SecretRef::Command(words) => Some(SecretRef::Command(words.clone())),
         }
     }
 
@@ -160,24 +162,6 @@ impl Checker<'_> {
         let message = format!("`{key}` is empty");
         self.error(code::SPEC_BAD_VALUE, at, message, place, "names nothing");
         None
-    }
-
-    /// A path written at a place, from where the tool runs.
-    fn beside(&self, place: Span, path: &str) -> PathBuf {
-        match self.around.sources.locate(place) {
-            Some((file, _)) => words::beside(&file.path, path),
-            None => PathBuf::from(path),
-        }
-    }
-
-    /// A program named by a relative path is found beside the file; a bare name is looked up in PATH.
-    fn program(&self, place: Span, mut command: Vec<String>) -> Vec<String> {
-        if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
-            let path = self.beside(place, program);
-            let bare = path.components().count() == 1;
-            *program = if bare { format!("./{}", path.display()) } else { path.display().to_string() };
-        }
-        command
     }
 
     /// Two objects of one owner pinned to one id.

@@ -126,10 +126,15 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// A path as written in `file`, from where the tool runs. `.` parts are dropped, nothing is looked up.
-pub fn beside(file: &Path, path: &str) -> PathBuf {
-    let folder = file.parent().unwrap_or(Path::new(""));
-    folder.join(path).components().filter(|part| *part != Component::CurDir).collect()
+/// A path as written in a file of `folder`, from where the tool runs. `.` parts are dropped, nothing
+/// is looked up.
+pub fn beside(folder: &Path, path: &Path) -> PathBuf {
+    plain(&folder.join(path))
+}
+
+/// A path without its `.` parts.
+pub fn plain(path: &Path) -> PathBuf {
+    path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
 /// A path with `..` taken away lexically, to compare two of them.
@@ -216,8 +221,8 @@ mod tests {
 
     #[test]
     fn paths_are_from_the_file_that_names_them() {
-        assert_eq!(beside(Path::new("./a/spec.yaml"), "./x/ops.env"), Path::new("a/x/ops.env"));
-        assert_eq!(beside(Path::new("spec.yaml"), "/etc/x"), Path::new("/etc/x"));
+        assert_eq!(beside(Path::new("./a"), Path::new("./x/ops.env")), Path::new("a/x/ops.env"));
+        assert_eq!(beside(Path::new(""), Path::new("/etc/x")), Path::new("/etc/x"));
         assert_eq!(flat(Path::new("a/../b/./c")), Path::new("b/c"));
         assert_eq!(flat(Path::new("../a/../b")), Path::new("../b"));
     }
