@@ -52,6 +52,37 @@ fn a_plan_is_applied_with_its_spec_named_in_another_way() {
     }
 }
 
+/// A refusal, not an outage: the team's token is not even asked for.
+#[test]
+fn an_unlisted_team_under_refuse_is_a_refusal() {
+    let place = Place::empty();
+    place.write(
+        "spec/tokens.yaml",
+        "version: 1
+ibm:
+  prod:
+    credential: { api_key: { env: KEY } }
+    token_reset: { method: POST, path: /sandbox-invented/reset }
+    instances:
+      mon: { service: monitoring, external_api_auth: IAM_ONLY, other_teams: refuse, teams: { Ops: {} } }
+",
+    );
+    place.write(
+        "spec/w.world.yaml",
+        "version: 1
+ibm:
+  prod:
+    instances:
+      mon:
+        region: us-south
+        parameters: { external_api_auth: ANY }
+        teams: { Ops: { id: 1, default: true }, SRE: { id: 2 } }
+",
+    );
+    let ran = place.run(&["plan", "spec", "--sandbox"]).exits(3).says("tokenform::plan::other_teams");
+    assert!(!ran.all().contains("unreadable") && !ran.all().contains("was not read"), "{}", ran.all());
+}
+
 /// Paths that are not text are told like any other bad input.
 #[test]
 fn a_spec_whose_path_is_not_utf8_is_refused() {

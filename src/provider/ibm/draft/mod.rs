@@ -119,9 +119,11 @@ impl<'a> Scene<'a> {
         let mut teams = Vec::new();
         for team in &self.live.teams {
             let listed = self.declared(team).is_some();
+            let resets = listed || self.want.other_teams == OtherTeams::Reset;
             let ignored = !listed && self.want.other_teams == OtherTeams::Ignore;
             teams.push(VisibleTeam { address: self.team_address(team), id: team.id, ignored });
-            if team.fingerprint.is_none() && !ignored {
+            // only tokens that would be reset are read
+            if team.fingerprint.is_none() && resets {
                 draft.findings.push(self.unread(team));
             }
             match (listed, self.want.other_teams) {
