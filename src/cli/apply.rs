@@ -205,7 +205,7 @@ fn fresh(
     let snapshot = block_on(session.read(reader, output));
     let planned = session.plan(&snapshot, EXPIRES, command.auto_approve);
     output.data(report::text::plan(&planned.plan, "", &output.style).as_bytes());
-    let plan = admitted(usable(planned)?)?;
+    let plan = usable(planned)?;
     if plan.plan().steps.is_empty() {
         return Ok(None);
     }

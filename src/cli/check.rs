@@ -6,8 +6,10 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 use super::output::Output;
+use super::plan::errors;
 use super::{Global, show};
 use crate::env::Env;
+use crate::model::source::Sources;
 use crate::plan::check;
 use crate::report;
 
@@ -28,6 +30,7 @@ pub fn run(command: &Check, global: &Global, env: &Env, output: &Output) -> Resu
         Err(refused) => (*refused, Exit::Refused),
     };
     output.data(report::check::admitted(&plan, &output.style).as_bytes());
+    output.findings(&errors(&plan), &Sources::default());
     output.say(seal);
     Ok(exit)
 }

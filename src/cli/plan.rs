@@ -15,8 +15,8 @@ use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::source::Sources;
 use crate::model::vocabulary::Period;
-use crate::plan::check;
-use crate::plan::document::Plan as Document;
+use crate::plan::document::{Plan as Document, PlanFinding};
+use crate::plan::{Planned, check};
 use crate::{report, saved};
 
 /// Show what would change, as numbered steps in a proved order; changes nothing
@@ -74,12 +74,16 @@ fn planned(command: &Plan, global: &Global, session: &Session, output: &Rc<Outpu
     if global.verbose > 0 {
         output.say(&requests(&reader));
     }
-    let bytes = saved::seal(&planned.plan, &session.key);
-    match command.format {
-        Format::Json => output.data(&report::json::plan(&bytes)),
-        Format::Text => output.data(report::text::plan(&planned.plan, "", &output.style).as_bytes()),
+    if command.format == Format::Text {
+        output.data(report::text::plan(&planned.plan, "", &output.style).as_bytes());
     }
-    let plan = usable(planned)?;
+    let admitted = usable(planned)?;
+    let plan = admitted.plan();
+    // Only what may be applied is ever sealed.
+    let bytes = saved::seal(plan, &session.key);
+    if command.format == Format::Json {
+        output.data(&report::json::plan(&bytes));
+    }
     if let Some(path) = &command.out {
         saved::write(path, &bytes).map_err(|error| super::show::unreadable(path, &error))?;
         output.say(&format!(
@@ -102,22 +106,31 @@ fn in_flight(session: &Session) -> Result<Vec<Finding>, Failure> {
 }
 
 /// A plan without errors that the checker admits.
-pub fn usable(planned: crate::plan::Planned) -> Result<Document, Failure> {
-    let errors: Vec<_> = planned.findings.iter().filter(|f| f.is_error()).cloned().collect();
-    if !errors.is_empty() {
-        return Err(Failure::of(errors, Sources::default()));
+pub fn usable(planned: Planned) -> Result<check::Admitted, Failure> {
+    let errors: Vec<_> = planned.findings.into_iter().filter(Finding::is_error).collect();
+    match errors.is_empty() {
+        true => admitted(planned.plan),
+        false => Err(Failure::of(errors, Sources::default())),
     }
-    admitted(planned.plan).map(|plan| plan.plan().clone())
 }
 
-/// What the checker admits; else each invariant that does not hold is a finding.
+/// What the checker admits; else each error and each invariant that does not hold is a finding.
 pub fn admitted(plan: Document) -> Result<check::Admitted, Failure> {
     check::admit(plan).map_err(|refused| {
         let broken = refused.invariants.iter().filter(|invariant| !invariant.holds);
-        let findings =
-            broken.map(|i| Finding::new(refusal(&i.id, &i.proof), format!("{}: {}", i.id, i.proof)));
-        Failure { exit: Exit::Refused, findings: findings.collect(), sources: Sources::default() }
+        let broken = broken.map(|i| Finding::new(refusal(&i.id, &i.proof), format!("{}: {}", i.id, i.proof)));
+        let findings = errors(&refused).into_iter().chain(broken).collect();
+        Failure { exit: Exit::Refused, findings, sources: Sources::default() }
     })
+}
+
+/// Why a plan is refused whatever its invariants say: it was made although something was wrong.
+pub fn errors(plan: &Document) -> Vec<Finding> {
+    let told = |finding: &PlanFinding| {
+        let message = format!("the plan has an error, {}: {}", finding.code, finding.message);
+        Finding { address: finding.address.clone(), ..Finding::new(code::PLAN_CHECK, message) }
+    };
+    check::errors(plan).map(told).collect()
 }
 
 /// The code that a broken invariant is told with.

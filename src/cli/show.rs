@@ -7,10 +7,12 @@ use clap::{Args, ValueEnum};
 use super::Global;
 use super::exit::{Exit, Failure};
 use super::output::Output;
+use super::plan::errors;
 use super::session::{self, default_state};
 use crate::env::Env;
 use crate::model::code;
 use crate::model::finding::Finding;
+use crate::model::source::Sources;
 use crate::report;
 use crate::saved::{self, Saved};
 use crate::state::StateDir;
@@ -45,6 +47,7 @@ pub fn run(command: &Show, global: &Global, env: &Env, output: &Output) -> Resul
         Format::Json => output.data(&report::json::plan(&saved.bytes)),
         Format::Text => output.data(report::text::plan(&saved.plan, seal, &output.style).as_bytes()),
     }
+    output.findings(&errors(&saved.plan), &Sources::default());
     Ok(Exit::Done)
 }
 

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod crash;
+mod cli;
 mod credentials;
 mod examples;
 mod faults;

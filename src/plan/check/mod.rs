@@ -9,8 +9,9 @@ mod order;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::document::{Evidence, Invariant, Plan, VisibleTeams};
+use super::document::{Evidence, Invariant, Plan, PlanFinding, VisibleTeams};
 use crate::model::address::Address;
+use crate::model::finding::Severity;
 use crate::model::step::{Rule, Shape, Step, StepId};
 use crate::model::verb::Verb;
 
@@ -23,13 +24,20 @@ impl Admitted {
     }
 }
 
-/// Admits a plan, or gives it back with what each invariant found.
+/// Admits a plan, or gives it back with what each invariant found. A plan with an error among its
+/// findings is whole only for the objects without one, so it is refused as well.
 pub fn admit(mut plan: Plan) -> Result<Admitted, Box<Plan>> {
     plan.invariants = judge(&plan);
-    match plan.invariants.iter().all(|invariant| invariant.holds) {
+    let holds = plan.invariants.iter().all(|invariant| invariant.holds);
+    match holds && errors(&plan).next().is_none() {
         true => Ok(Admitted(plan)),
         false => Err(Box::new(plan)),
     }
+}
+
+/// The findings that refuse a plan, whatever its invariants say.
+pub fn errors(plan: &Plan) -> impl Iterator<Item = &PlanFinding> {
+    plan.findings.iter().filter(|finding| finding.severity == Severity::Error.as_str())
 }
 
 /// What each invariant finds in a plan.

@@ -245,6 +245,20 @@ fn each_way_to_break_a_plan_is_refused_by_its_invariant() {
 }
 
 #[test]
+fn an_error_among_the_findings_refuses_a_plan_whose_invariants_hold() {
+    for (severity, admitted) in [("info", true), ("warning", true), ("error", false)] {
+        let mut plan = rich().admitted();
+        plan.findings.push(crate::plan::document::PlanFinding {
+            code: "tokenform::plan::unreadable".into(),
+            severity: severity.into(),
+            address: None,
+            message: "it was not read".into(),
+        });
+        assert_eq!(admit(plan).is_ok(), admitted, "{severity}");
+    }
+}
+
+#[test]
 fn a_reset_of_an_open_team_is_no_part_of_a_lock_and_may_be_dropped_only_with_its_review() {
     let mut plan = rich().admitted();
     let id = shaped(&mut plan, Shape::SingleSlot, 0).id.clone();
