@@ -3,12 +3,13 @@
 mod apply;
 mod check;
 mod exit;
+mod interrupts;
+mod line;
 mod output;
 mod plan;
 mod sandbox;
 mod schema;
 mod session;
-mod settle;
 mod show;
 mod status;
 mod validate;
@@ -19,10 +20,12 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use clap::{Args, Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use self::exit::{Exit, Failure};
 use self::output::Output;
 use crate::env::Env;
+use crate::model::vocabulary::Target;
 use crate::report::style::ColorChoice;
 
 /// Declared API tokens and authentication modes: planned, reviewed, applied in a proved order.
@@ -84,6 +87,15 @@ struct Global {
     verbose: u8,
 }
 
+impl Global {
+    fn target(&self) -> Target {
+        match self.sandbox {
+            None => Target::Live,
+            Some(_) => Target::Sandbox,
+        }
+    }
+}
+
 #[derive(Subcommand)]
 enum Command {
     Validate(validate::Validate),
@@ -135,10 +147,10 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// Runs a future on this thread.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+/// The one runtime of a command, on this thread.
+fn runtime() -> Runtime {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("the operating system gives a current-thread runtime").block_on(future)
+    runtime.expect("the operating system gives a current-thread runtime")
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::env::Env;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::source::Sources;
+use crate::plan::document::Plan;
 use crate::report;
 use crate::report::progress::Progress;
 use crate::report::style::{ColorChoice, Style};
@@ -48,6 +49,14 @@ impl Output {
         self.progress.borrow_mut().finish();
         // Nothing can be told if standard error is gone.
         let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
+    /// A plan that was written to where the person may not see it (a file, a pipe) is shown once
+    /// more: nobody approves what was not seen.
+    pub fn show_to_approver(&self, plan: &Plan) {
+        if !std::io::stdout().is_terminal() {
+            self.say(&report::text::plan(plan, "", &self.talk));
+        }
     }
 
     pub fn event(&self, event: &Event) {

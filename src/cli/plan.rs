@@ -7,9 +7,9 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 use super::output::Output;
-use super::session::{Session, raise_limits};
+use super::session::{Session, bad_file, raise_limits};
 use super::show::Format;
-use super::{Global, block_on};
+use super::{Global, line};
 use crate::env::Env;
 use crate::model::code;
 use crate::model::finding::Finding;
@@ -62,14 +62,14 @@ pub fn run(command: &Plan, global: &Global, env: Env, output: &Rc<Output>) -> Re
     let mut session = Session::open(global, &command.path, env, output)?;
     raise_limits(&mut session.desired, &command.limit)?;
     let ended = planned(command, global, &session, output);
-    session.keep_world()?;
-    ended
+    let kept = session.keep_world();
+    ended.and_then(|exit| kept.map(|()| exit))
 }
 
 fn planned(command: &Plan, global: &Global, session: &Session, output: &Rc<Output>) -> Result<Exit, Failure> {
     output.findings(&in_flight(session)?, &Sources::default());
     let reader = session.reader(output);
-    let snapshot = block_on(session.read(&reader, output));
+    let snapshot = session.block_on(session.read(&reader, output));
     let planned = session.plan(&snapshot, command.expires, false);
     if global.verbose > 0 {
         output.say(&requests(&reader));
@@ -85,12 +85,9 @@ fn planned(command: &Plan, global: &Global, session: &Session, output: &Rc<Outpu
         output.data(&report::json::plan(&bytes));
     }
     if let Some(path) = &command.out {
-        saved::write(path, &bytes).map_err(|error| super::show::unreadable(path, &error))?;
-        output.say(&format!(
-            "Saved the plan. To run exactly it: tokenform apply{} {}",
-            mode(global),
-            path.display()
-        ));
+        saved::write(path, &bytes).map_err(|error| bad_file(path, &error))?;
+        let apply = line::command("apply", global, path);
+        output.say(&format!("Saved the plan. To run exactly it: {apply}"));
     }
     let pending = command.detailed_exitcode && !plan.changes.is_empty();
     Ok(if pending { Exit::Changes } else { Exit::Done })
@@ -143,15 +140,8 @@ fn refusal(id: &str, proof: &str) -> code::Code {
     }
 }
 
-fn mode(global: &Global) -> &'static str {
-    match global.sandbox {
-        None => "",
-        Some(_) => " --sandbox",
-    }
-}
-
 /// How many requests were sent, by kind.
-fn requests(reader: &crate::http::Reader) -> String {
+pub fn requests(reader: &crate::http::Reader) -> String {
     let counts = reader.stats();
     let total = counts.total();
     let kinds: Vec<_> = counts.0.iter().map(|(kind, count)| format!("  {count:>6}  {kind}")).collect();

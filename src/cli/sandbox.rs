@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::Timestamp;
 
-use super::block_on;
 use super::exit::{Exit, Failure};
+use super::interrupts::Interrupts;
+use super::line::single_quoted;
 use super::output::Output;
 use super::session::read_file;
 use crate::env::Env;
@@ -71,7 +72,7 @@ pub fn run(command: &Sandbox, env: Env, output: &Output) -> Result<Exit, Failure
     for (vendor, name) in &connections {
         let issued = running.credential(vendor, name);
         for (what, value) in issued.iter().flat_map(|issued| issued.values()) {
-            lines.push_str(&format!("export {}={}\n", variable(vendor, name, what), quoted(value)));
+            lines.push_str(&format!("export {}={}\n", variable(vendor, name, what), single_quoted(value)));
         }
     }
     lines.extend(front.iter().map(Front::exports));
@@ -83,7 +84,7 @@ pub fn run(command: &Sandbox, env: Env, output: &Output) -> Result<Exit, Failure
         ));
     }
     output.say(&format!("The sandbox listens on {}; an interrupt ends it.", running.origin()));
-    let ended = block_on(stopped());
+    let ended = super::runtime().block_on(stopped());
     drop(front);
     running.stop();
     ended.map(|()| Exit::Done).map_err(|error| failed(error.to_string()))
@@ -91,11 +92,8 @@ pub fn run(command: &Sandbox, env: Env, output: &Output) -> Result<Exit, Failure
 
 /// Waits for an interrupt, or for the SIGTERM of a script that has started it in the background.
 async fn stopped() -> io::Result<()> {
-    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        ended = tokio::signal::ctrl_c() => ended,
-        _ = terminated.recv() => Ok(()),
-    }
+    Interrupts::catch()?.next().await;
+    Ok(())
 }
 
 /// The first line of every certificate file that was written here.
@@ -126,7 +124,7 @@ impl Front {
     }
 
     fn exports(&self) -> String {
-        let file = quoted(&self.file.to_string_lossy());
+        let file = single_quoted(&self.file.to_string_lossy());
         let mut lines = format!("export HTTPS_PROXY={}\n", self.proxy.origin());
         // Each is what some client asks first: requests, curl, and nearly all others.
         for name in ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"] {
@@ -174,11 +172,6 @@ fn world(command: &Sandbox) -> Result<World, Failure> {
 fn variable(vendor: &str, name: &str, what: &str) -> String {
     let text = format!("SANDBOX_{vendor}_{name}_{what}").to_ascii_uppercase();
     text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
-}
-
-/// A value in a shell's single quotes.
-fn quoted(value: &str) -> String {
-    format!("'{}'", value.replace('\'', r"'\''"))
 }
 
 fn failed(message: String) -> Failure {

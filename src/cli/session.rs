@@ -4,23 +4,22 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
+use tokio::runtime::Runtime;
 
 use super::Global;
-use super::exit::{Exit, Failure};
+use super::exit::Failure;
 use super::output::Output;
 use super::world::SandboxTarget;
 use crate::env::{Clock, Env};
 use crate::http::{Reader, Why, on_this_machine};
-use crate::model::code;
 use crate::model::event::Event;
-use crate::model::finding::Finding;
 use crate::model::history::History;
 use crate::model::secret::{Digest, DigestKey};
 use crate::model::vocabulary::{Period, Target};
 use crate::plan::{self, Inputs, Planned};
 use crate::provider::registry;
 use crate::provider::state::{Desired, Snapshot};
-use crate::state::StateDir;
+use crate::state::{StateDir, StateError};
 use crate::{saved, spec};
 
 /// A spec and the target it is for.
@@ -35,6 +34,8 @@ pub struct Session {
     /// Where the ledger is or would be, for people.
     ledger: PathBuf,
     pub sandbox: Option<SandboxTarget>,
+    /// The connections of a reader live on one runtime.
+    runtime: Runtime,
 }
 
 impl Session {
@@ -63,7 +64,13 @@ impl Session {
         output.findings(&findings, &crate::model::source::Sources::default());
         let ledger = state.ledger_path();
         let spec_path = path.to_path_buf();
-        Ok(Self { env, desired, spec_path, spec_digest, state, key, history, ledger, sandbox })
+        let runtime = super::runtime();
+        Ok(Self { env, desired, spec_path, spec_digest, state, key, history, ledger, sandbox, runtime })
+    }
+
+    /// Runs a future on this thread.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
     }
 
     pub fn target(&self) -> Target {
@@ -116,7 +123,7 @@ impl Session {
     }
 
     /// Reads the ledger again, after an apply has written to it.
-    pub fn refresh(&mut self) -> Result<(), Failure> {
+    pub fn refresh(&mut self) -> Result<(), StateError> {
         self.history = self.state.history()?.0;
         Ok(())
     }
@@ -197,13 +204,12 @@ fn all_loopback(desired: &Desired) -> bool {
 
 /// Reads a file whole.
 pub fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| {
-        let message = format!("{}: {error}", path.display());
-        Failure::new(
-            Exit::Error,
-            Finding::new(code::USAGE, message).help("Check the path and its permissions."),
-        )
-    })
+    std::fs::read(path).map_err(|error| bad_file(path, &error))
+}
+
+/// A file that can't be read or written.
+pub fn bad_file(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::usage(format!("{}: {error}", path.display()), "Check the path and its permissions.")
 }
 
 /// Limits from `--limit NAME=COUNT`, laid over those of the spec.

@@ -10,8 +10,6 @@ use super::output::Output;
 use super::plan::errors;
 use super::session::{self, default_state};
 use crate::env::Env;
-use crate::model::code;
-use crate::model::finding::Finding;
 use crate::model::source::Sources;
 use crate::report;
 use crate::saved::{self, Saved};
@@ -67,10 +65,4 @@ pub fn read(file: &Path, global: &Global, env: &Env) -> Result<(Saved, &'static 
         }
         _ => Ok((saved, "seal: not verified (the state's key is not at hand)")),
     }
-}
-
-/// A file that can't be read.
-pub fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    let message = format!("{}: {error}", path.display());
-    Failure::new(Exit::Error, Finding::new(code::USAGE, message).help("Check the path and its permissions."))
 }

@@ -8,12 +8,14 @@ use super::exit::{Exit, Failure};
 use super::output::Output;
 use super::{Global, session};
 use crate::env::Env;
-use crate::report;
-use crate::state::StateDir;
+use crate::model::source::Sources;
+use crate::report::{self, safe};
+use crate::state::{self, StateDir, StateError, Unfinished};
 
-/// Show an apply that did not come to its end
+/// Show an apply that runs, or that did not come to its end
 ///
-/// Reads the journal of the state folder and sends nothing. Exit 6 if an apply is unfinished.
+/// Reads the journal of the state folder, brings what is finished in it into the ledger, and sends
+/// nothing. Exit 5 if an apply is running, 6 if one is unfinished.
 #[derive(Args)]
 pub struct Status {
     /// The spec whose state is asked for: a file or a folder
@@ -21,14 +23,21 @@ pub struct Status {
     path: PathBuf,
 }
 
-pub fn run(command: &Status, global: &Global, _env: &Env, output: &Output) -> Result<Exit, Failure> {
+pub fn run(command: &Status, global: &Global, env: &Env, output: &Output) -> Result<Exit, Failure> {
+    if let Err(error) = command.path.metadata() {
+        return Err(session::bad_file(&command.path, &error));
+    }
     let folder = session::state_folder(global, &command.path);
     if !folder.exists() {
         output.data(format!("No state at {}: nothing was ever applied.\n", folder.display()).as_bytes());
         return Ok(Exit::Done);
     }
     let state = StateDir::open(&folder)?;
-    match state.unfinished()? {
+    if let Some(held) = state.holder()? {
+        output.data(running(&held).as_bytes());
+        return Ok(Exit::Locked);
+    }
+    match left_behind(&state, env, output)? {
         None => {
             output.data(b"Nothing is in flight.\n");
             Ok(Exit::Done)
@@ -38,5 +47,27 @@ pub fn run(command: &Status, global: &Global, _env: &Env, output: &Output) -> Re
             output.data(text.as_bytes());
             Ok(Exit::Partial)
         }
+    }
+}
+
+/// What an apply left that no longer runs. Its finished steps go into the ledger first, so that who
+/// follows the advice and moves the journal away loses none.
+fn left_behind(state: &StateDir, env: &Env, output: &Output) -> Result<Option<Unfinished>, Failure> {
+    if !state.journal_path().exists() {
+        return Ok(None);
+    }
+    let who = state::who(env);
+    let _lock = state.lock(who.as_deref().unwrap_or("someone"))?;
+    let folded = state::fold(state)?;
+    output.findings(&folded.findings, &Sources::default());
+    Ok(state.unfinished()?)
+}
+
+fn running(held: &StateError) -> String {
+    match held {
+        StateError::Held { who, since, .. } => {
+            format!("An apply is running, by {} since {}.\n", safe::line(who), safe::line(since))
+        }
+        other => format!("An apply is running: {}.\n", safe::lines(&other.to_string())),
     }
 }

@@ -13,6 +13,13 @@ pub fn outcome(outcome: &Outcome, style: &Style) -> String {
     text.push_str(&list("In doubt", Tone::Bad, in_doubt, style));
     text.push_str(&list("Not started", Tone::Warn, not_started, style));
     text.push_str(&list("Deferred", Tone::Change, deferred, style));
+    text.push_str(&ending(proof.as_deref(), next.as_deref(), style));
+    text
+}
+
+/// What the apply proved as a whole, and the one command that continues; empty without either.
+pub fn ending(proof: Option<&str>, next: Option<&str>, style: &Style) -> String {
+    let mut text = String::new();
     if let Some(proof) = proof {
         text.push_str(&format!("\n{}\n", safe::lines(proof)));
     }

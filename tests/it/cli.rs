@@ -3,6 +3,8 @@
 use crate::support::Place;
 
 const SPEC: &str = "examples/quickstart";
+const STATE: &str = "examples/quickstart/.tokenform";
+const APPLY: [&str; 5] = ["apply", SPEC, "--sandbox", "--auto-approve", "--new-state"];
 
 /// A quickstart whose spec wishes for a team that is not there.
 fn with_an_error() -> Place {
@@ -19,4 +21,87 @@ fn a_plan_with_errors_is_never_sealed() {
     assert_eq!(ran.stdout, "");
     assert!(ran.stderr.contains("Nobody"), "{}", ran.stderr);
     assert!(!place.path("a.plan").exists());
+}
+
+fn planned() -> Place {
+    let place = Place::example("quickstart");
+    place.run(&["plan", SPEC, "--sandbox", "-o", "a.plan"]).exits(0);
+    place
+}
+
+#[test]
+fn what_cannot_be_read_has_not_moved() {
+    let place = planned();
+    let world = format!("{STATE}/sandbox/world.yaml");
+    let text = place.read(&world);
+    let fault = "{ on: { path: '/santaba/*' }, do: { reply: { status: 403, body: '{}' } } }";
+    let faulty = text.replacen("faults: []", &format!("faults: [{fault}]"), 1);
+    assert_ne!(faulty, text);
+    place.write(&world, &faulty);
+    let ran = place.run(&["apply", "a.plan", "--sandbox"]).exits(1).says("403");
+    assert!(!ran.all().contains("moved"), "{}", ran.all());
+}
+
+#[test]
+fn a_plan_in_the_wrong_mode_is_told_so_and_makes_no_state() {
+    let place = planned();
+    place.run(&["apply", "a.plan"]).exits(3).says("tokenform::apply::wrong_target");
+    assert!(!place.path(&format!("{STATE}/key")).exists());
+    let elsewhere = ["apply", "a.plan", "--sandbox", "--state", "elsewhere"];
+    place.run(&elsewhere).exits(3).says("tokenform::seal::other_key").says("has no key");
+    assert!(!place.path("elsewhere").exists());
+}
+
+#[test]
+fn a_destination_that_refuses_ends_in_a_summary_before_the_first_step() {
+    let place = planned();
+    std::fs::create_dir(place.path(&format!("{STATE}/sandbox/destinations/ops-env.env"))).unwrap();
+    let ran = place.run(&["apply", "a.plan", "--sandbox"]).exits(1);
+    assert!(ran.stdout.contains("Apply incomplete: 0 done, 0 failed, 0 in doubt,"), "{}", ran.stdout);
+    ran.says("Next: tokenform apply --sandbox a.plan");
+}
+
+#[test]
+fn the_command_that_continues_has_the_flags_of_the_run() {
+    let place = Place::example("quickstart");
+    let world = format!("{SPEC}/quickstart.world.yaml");
+    let fault = "{ on: { method: DELETE }, do: { reply: { status: 403, body: '{}' } } }";
+    place.write("my world.yaml", &format!("{}\nfaults:\n  - {fault}\n", place.read(&world)));
+    let flags = ["--state", "my state", "--auto-approve", "--new-state", "--sandbox=my world.yaml"];
+    let ran = place.run(&[&["apply", SPEC][..], &flags].concat()).exits(6);
+    ran.says(&format!("Next: tokenform plan --state 'my state' --sandbox='my world.yaml' {SPEC}\n"));
+    let plan = ["plan", SPEC, "--state", "my state", "--sandbox", "-o", "b.plan"];
+    place.run(&plan).exits(0).says("tokenform apply --state 'my state' --sandbox b.plan\n");
+}
+
+#[test]
+fn status_of_a_running_apply_gives_no_advice() {
+    let place = planned();
+    place.run(&APPLY).exits(0);
+    let path = place.path(&format!("{STATE}/sandbox/lock"));
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.lock().unwrap();
+    std::fs::write(&path, "ada@ci-1").unwrap();
+    let ran =
+        place.run(&["status", SPEC, "--sandbox"]).exits(5).says("An apply is running, by ada@ci-1 since");
+    assert!(!ran.all().contains("move"), "{}", ran.all());
+}
+
+#[test]
+fn status_brings_what_is_finished_into_the_ledger() {
+    let place = Place::example("quickstart");
+    place.run(&APPLY).exits(0);
+    let state = place.path(&format!("{STATE}/sandbox"));
+    let ledger = std::fs::read(state.join("ledger.jsonl")).unwrap();
+    // As a crash between the last step and the ledger leaves them.
+    std::fs::remove_file(state.join("ledger.jsonl")).unwrap();
+    let archived = std::fs::read_dir(state.join("journal")).unwrap().next().unwrap().unwrap().path();
+    std::fs::rename(archived, state.join("journal/current.jsonl")).unwrap();
+    place.run(&["status", SPEC, "--sandbox"]).exits(0).says("Nothing is in flight.");
+    assert_eq!(std::fs::read(state.join("ledger.jsonl")).unwrap(), ledger);
+}
+
+#[test]
+fn status_of_a_path_that_is_not_there_is_an_error() {
+    Place::empty().run(&["status", "nowhere"]).exits(1).says("nowhere");
 }

@@ -1,8 +1,8 @@
 //! Whole-program tests: what a user sees. Lower levels are tested beside the code.
 
 mod bad_input;
-mod crash;
 mod cli;
+mod crash;
 mod credentials;
 mod examples;
 mod faults;

@@ -3,12 +3,12 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::block_on;
-use super::exit::{Exit, Failure};
-use super::output::Output;
-use super::plan::admitted;
-use super::session::Session;
 use crate::apply::{self, Applied, Ground};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::plan::admitted;
+use crate::cli::session::Session;
+use crate::http::Reader;
 use crate::model::code;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
@@ -19,11 +19,23 @@ use crate::{report, saved, state};
 /// Folds what an earlier apply left behind. If steps of it were begun and not finished, each is
 /// brought to an end by a look; one that stays in doubt stops this run. Steps that were not begun do
 /// not run: they are planned anew, and approved anew.
-pub fn settle(session: &Session, output: &Rc<Output>) -> Result<(), Failure> {
-    state::fold(&session.state)?;
-    let Some(unfinished) = session.state.unfinished()? else { return Ok(()) };
+pub fn settle(session: &mut Session, reader: &Reader, output: &Rc<Output>) -> Result<(), Failure> {
+    let folded = state::fold(&session.state)?;
+    output.findings(&folded.findings, &Sources::default());
+    if let Some(unfinished) = session.state.unfinished()? {
+        settled(session, &unfinished, reader, output)?;
+    }
+    Ok(session.refresh()?)
+}
+
+fn settled(
+    session: &Session,
+    unfinished: &Unfinished,
+    reader: &Reader,
+    output: &Rc<Output>,
+) -> Result<(), Failure> {
     output.say(&format!("Settling apply {}, which was interrupted:", unfinished.apply_id));
-    let applied = run(session, &unfinished, output)?;
+    let applied = run(session, unfinished, reader, output)?;
     state::fold(&session.state)?;
     output.findings(&applied.findings, &Sources::default());
     if session.state.unfinished()?.is_none() {
@@ -36,7 +48,12 @@ pub fn settle(session: &Session, output: &Rc<Output>) -> Result<(), Failure> {
 }
 
 /// The journal's own plan is admitted again: settling has no other power than the apply had.
-fn run(session: &Session, unfinished: &Unfinished, output: &Rc<Output>) -> Result<Applied, Failure> {
+fn run(
+    session: &Session,
+    unfinished: &Unfinished,
+    reader: &Reader,
+    output: &Rc<Output>,
+) -> Result<Applied, Failure> {
     let plan = admitted(saved::verify(&unfinished.plan, &session.key)?.plan)?;
     let stop = Cell::new(false);
     let events = |event: Event| output.event(&event);
@@ -45,9 +62,9 @@ fn run(session: &Session, unfinished: &Unfinished, output: &Rc<Output>) -> Resul
         key: &session.key,
         env: &session.env,
         state: &session.state,
-        reader: session.reader(output),
+        reader: reader.clone(),
         events: &events,
         stop: &stop,
     };
-    Ok(block_on(apply::settle(unfinished, &plan, &ground))?)
+    Ok(session.block_on(apply::settle(unfinished, &plan, &ground))?)
 }

@@ -1,0 +1,255 @@
+//! `tokenform apply`: runs a plan that was reviewed, in its order, and proves the result.
+
+mod approve;
+mod proof;
+mod reviewed;
+mod settle;
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use clap::{Args, ValueEnum};
+
+use self::proof::Proof;
+use self::reviewed::Reviewed;
+use super::exit::{Exit, Failure};
+use super::interrupts::Interrupts;
+use super::output::Output;
+use super::plan::{requests, usable};
+use super::session::Session;
+use super::{Global, line};
+use crate::apply::{self, Applied, ApplyError, Ground};
+use crate::env::Env;
+use crate::http::Reader;
+use crate::model::event::Event;
+use crate::model::outcome::{Line, Outcome};
+use crate::model::source::Sources;
+use crate::plan::EXPIRES;
+use crate::plan::check::Admitted;
+use crate::plan::document::Plan;
+use crate::state::StateError;
+use crate::{report, saved, state};
+
+/// Plan, ask, and carry it out; or carry out a saved plan
+///
+/// Given a spec, it plans, shows the plan and asks for the exact word `yes`. Given a plan file, it
+/// runs exactly that plan, without a prompt, or refuses: when the file was edited, when the spec or
+/// live state moved, or when it expired. Every end prints what was done, what failed and what is in
+/// doubt. An interrupt lets the step that runs come to its end, and begins no other.
+#[derive(Args)]
+pub struct Apply {
+    /// The spec (a file or a folder), or a plan file written by `plan -o`
+    #[arg(default_value = ".", value_name = "PATH|PLANFILE")]
+    path: PathBuf,
+
+    /// Don't ask: apply the fresh plan at once. A plan file is not asked about anyway
+    #[arg(long)]
+    auto_approve: bool,
+
+    /// Accept resets that are due only because a state without a ledger knows no ages. A plan file
+    /// was reviewed, so it needs no such word
+    #[arg(long)]
+    new_state: bool,
+
+    /// The spec of a plan file, where it is not where it was planned from
+    #[arg(long, value_name = "PATH")]
+    spec: Option<PathBuf>,
+
+    /// What a guided reset does without a terminal: refuse, or wait for the person all the same
+    #[arg(long, value_enum, default_value = "refuse", value_name = "HOW")]
+    guided: Guided,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Guided {
+    Refuse,
+    Wait,
+}
+
+/// A plan that may run, and the bytes that the journal keeps of it.
+struct Approved {
+    plan: Admitted,
+    sealed: Vec<u8>,
+}
+
+/// One run of the command.
+struct Job<'a> {
+    command: &'a Apply,
+    global: &'a Global,
+    output: &'a Rc<Output>,
+    /// One for the whole run: what it learns of rate limits holds for the proof as well.
+    reader: Reader,
+}
+
+pub fn run(command: &Apply, global: &Global, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
+    let file = reviewed::plan_file(&command.path)?;
+    approve::possible(command, global, file.is_some())?;
+    let reviewed = match file {
+        Some(sealed) => Some(reviewed::open(sealed, command.spec.as_deref(), global, &env)?),
+        None => no_other_spec(command).map(|()| None)?,
+    };
+    let spec = reviewed.as_ref().map_or(&command.path, |reviewed| &reviewed.spec);
+    let mut session = Session::open(global, spec, env, output)?;
+    let who = state::who(&session.env);
+    let _lock = session.state.lock(who.as_deref().unwrap_or("someone"))?;
+    let job = Job { command, global, output, reader: session.reader(output) };
+    let settled = settle::settle(&mut session, &job.reader, output);
+    let ended = settled.and_then(|()| job.go(&mut session, reviewed));
+    if global.verbose > 0 {
+        output.say(&requests(&job.reader));
+    }
+    let kept = session.keep_world();
+    ended.and_then(|exit| kept.map(|()| exit))
+}
+
+/// `--spec` belongs to a plan file.
+fn no_other_spec(command: &Apply) -> Result<(), Failure> {
+    match &command.spec {
+        None => Ok(()),
+        Some(_) => Err(Failure::usage(
+            format!("--spec goes with a plan file, and {} is a spec", command.path.display()),
+            "Name one spec: tokenform apply PATH.",
+        )),
+    }
+}
+
+impl Job<'_> {
+    fn go(&self, session: &mut Session, reviewed: Option<Reviewed>) -> Result<Exit, Failure> {
+        let approved = match reviewed {
+            Some(reviewed) => reviewed::approved(reviewed, session, &self.reader, self.output)?,
+            None => match self.fresh(session)? {
+                Some(approved) => approved,
+                None => return Ok(Exit::Done),
+            },
+        };
+        approve::guided(self.command, self.global, session, approved.plan.plan())?;
+        self.carry_out(&approved, session)
+    }
+
+    /// A fresh plan, shown and approved. `None`: there is nothing to do.
+    fn fresh(&self, session: &Session) -> Result<Option<Approved>, Failure> {
+        let snapshot = session.block_on(session.read(&self.reader, self.output));
+        let planned = session.plan(&snapshot, EXPIRES, self.command.auto_approve);
+        let style = &self.output.style;
+        self.output.data(report::text::plan(&planned.plan, "", style).as_bytes());
+        let plan = usable(planned)?;
+        if plan.plan().steps.is_empty() {
+            return Ok(None);
+        }
+        approve::asked(self.command, plan.plan(), self.output)?;
+        let sealed = saved::seal(plan.plan(), &session.key);
+        Ok(Some(Approved { plan, sealed }))
+    }
+
+    /// Runs the steps, says what became of each, and only then reads again to prove the result.
+    fn carry_out(&self, approved: &Approved, session: &mut Session) -> Result<Exit, Failure> {
+        let mut interrupts = session.block_on(async { Interrupts::catch() }).map_err(no_signals)?;
+        let ran = self.steps(approved, session, &mut interrupts);
+        let mut applied = ran.map_err(|error| self.not_begun(approved.plan.plan(), error))?;
+        self.output.findings(&applied.findings, &Sources::default());
+        let complete = applied.outcome.is_complete();
+        applied.outcome.next = (!complete).then(|| self.next(&applied.outcome, session));
+        self.output.data(report::summary::outcome(&applied.outcome, &self.output.style).as_bytes());
+        remembered(session).map_err(|error| Failure::new(Exit::Partial, error.finding()))?;
+        let proof = match complete {
+            true => proof::read(session, &self.reader, &mut interrupts, self.output),
+            false => Proof::NotTried,
+        };
+        self.tell_proof(&proof, &applied.outcome, session);
+        Ok(exit(&applied, &proof))
+    }
+
+    /// Runs the steps. An interrupt lets the step that runs end, and begins no other.
+    fn steps(
+        &self,
+        approved: &Approved,
+        session: &Session,
+        interrupts: &mut Interrupts,
+    ) -> Result<Applied, ApplyError> {
+        let stop = Cell::new(false);
+        let events = |event: Event| {
+            if let (Event::Guide { address, .. }, Some(sandbox)) = (&event, &session.sandbox) {
+                sandbox.watch(approved.plan.plan(), address);
+            }
+            self.output.event(&event);
+        };
+        let ground = Ground {
+            desired: &session.desired,
+            key: &session.key,
+            env: &session.env,
+            state: &session.state,
+            reader: self.reader.clone(),
+            events: &events,
+            stop: &stop,
+        };
+        let interrupted = async {
+            loop {
+                interrupts.next().await;
+                stop.set(true);
+                self.output.say("Interrupted: the step that runs is finished, no other is begun.");
+            }
+        };
+        session.block_on(async {
+            tokio::select! {
+                applied = apply::apply(&approved.plan, &approved.sealed, &ground) => applied,
+                never = interrupted => never,
+            }
+        })
+    }
+
+    /// The summary of an apply that ended before its first step.
+    fn not_begun(&self, plan: &Plan, error: ApplyError) -> Failure {
+        let row = |step: &crate::model::step::Step| Line {
+            step: step.id.clone(),
+            address: step.address.clone(),
+            detail: "nothing was sent".into(),
+        };
+        let again = line::command("apply", self.global, &self.command.path);
+        let outcome = Outcome {
+            not_started: plan.steps.iter().map(row).collect(),
+            next: Some(again),
+            ..Outcome::default()
+        };
+        self.output.data(report::summary::outcome(&outcome, &self.output.style).as_bytes());
+        error.into()
+    }
+
+    fn tell_proof(&self, proof: &Proof, outcome: &Outcome, session: &Session) {
+        let next = match proof {
+            Proof::NotTried | Proof::Holds(_) => None,
+            Proof::Interrupted | Proof::Fails(_) => Some(self.next(outcome, session)),
+        };
+        let text = report::summary::ending(proof.text(), next.as_deref(), &self.output.style);
+        self.output.data(text.as_bytes());
+    }
+
+    /// The one command that continues.
+    fn next(&self, outcome: &Outcome, session: &Session) -> String {
+        // The next apply settles what is in doubt before anything else.
+        let verb = if outcome.in_doubt.is_empty() { "plan" } else { "apply" };
+        line::command(verb, self.global, &session.spec_path)
+    }
+}
+
+/// What was done goes into the ledger, and what the ledger says into the next plan.
+fn remembered(session: &mut Session) -> Result<(), StateError> {
+    state::fold(&session.state)?;
+    session.refresh()
+}
+
+fn exit(applied: &Applied, proof: &Proof) -> Exit {
+    let complete = applied.outcome.is_complete();
+    match proof {
+        _ if applied.interrupted && !complete => Exit::Interrupted,
+        _ if applied.stale => Exit::Stale,
+        Proof::Interrupted => Exit::Interrupted,
+        Proof::Holds(_) if complete => Exit::Done,
+        Proof::Holds(_) | Proof::Fails(_) | Proof::NotTried => Exit::Partial,
+    }
+}
+
+fn no_signals(error: std::io::Error) -> Failure {
+    let message = format!("interrupts can't be caught, so nothing was sent: {error}");
+    Failure::usage(message, "Look at the limits of this process, then run it again.")
+}

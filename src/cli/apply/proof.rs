@@ -1,0 +1,63 @@
+//! The proof of an apply: everything is read again, and the next plan must be empty.
+
+use std::rc::Rc;
+
+use crate::cli::interrupts::Interrupts;
+use crate::cli::output::Output;
+use crate::cli::session::Session;
+use crate::http::Reader;
+use crate::plan::{EXPIRES, Planned};
+
+/// What reading everything again has shown.
+pub enum Proof {
+    /// Steps are missing, so there is nothing to prove.
+    NotTried,
+    Interrupted,
+    Holds(String),
+    Fails(String),
+}
+
+impl Proof {
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::NotTried => None,
+            Self::Interrupted => {
+                Some("interrupted before everything was read again: the result is not proved")
+            }
+            Self::Holds(text) | Self::Fails(text) => Some(text),
+        }
+    }
+}
+
+/// Reads again. An interrupt ends it: all steps are done, and a plan shows the same.
+pub fn read(session: &Session, reader: &Reader, interrupts: &mut Interrupts, output: &Rc<Output>) -> Proof {
+    let snapshot = session.block_on(async {
+        tokio::select! {
+            snapshot = session.read(reader, output) => Some(snapshot),
+            () = interrupts.next() => None,
+        }
+    });
+    match snapshot {
+        Some(snapshot) => judged(session.plan(&snapshot, EXPIRES, true)),
+        None => Proof::Interrupted,
+    }
+}
+
+/// After the last step the next plan must be empty, or only waiting.
+fn judged(planned: Planned) -> Proof {
+    let errors: Vec<_> = planned.findings.iter().filter(|f| f.is_error()).map(ToString::to_string).collect();
+    match (planned.plan.changes.as_slice(), errors.as_slice()) {
+        ([], []) if planned.plan.waiting.is_empty() => {
+            Proof::Holds("read again: live state matches the spec".into())
+        }
+        ([], []) => {
+            Proof::Holds("read again: live state matches the spec; what is left waits for its time".into())
+        }
+        ([], errors) => Proof::Fails(format!("read again, but: {}", errors.join("; "))),
+        (changes, _) => {
+            let left: Vec<_> =
+                changes.iter().map(|c| format!("{} {}", c.action.as_str(), c.address)).collect();
+            Proof::Fails(format!("read again: not as the spec wants it: {}", left.join(", ")))
+        }
+    }
+}

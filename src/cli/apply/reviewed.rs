@@ -1,0 +1,136 @@
+//! A saved plan: believed only if it is sealed by this state, for this target, from this spec, and
+//! live state is as it was.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::Approved;
+use crate::cli::Global;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::plan::admitted;
+use crate::cli::session::{Session, read_file, state_folder};
+use crate::env::Env;
+use crate::http::Reader;
+use crate::model::address::Address;
+use crate::model::code;
+use crate::model::finding::Finding;
+use crate::model::observed::Observed;
+use crate::model::secret::Digest;
+use crate::model::source::Sources;
+use crate::model::vocabulary::Target;
+use crate::plan::document::Plan;
+use crate::provider::registry;
+use crate::provider::state::Snapshot;
+use crate::state::StateDir;
+use crate::{report, saved};
+
+/// A plan whose seal was verified.
+pub struct Reviewed {
+    plan: Plan,
+    sealed: Vec<u8>,
+    /// Where the spec is that it was made from.
+    pub spec: PathBuf,
+}
+
+/// The file's bytes, if it is a plan file.
+pub fn plan_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    if path.is_dir() {
+        return Ok(None);
+    }
+    let bytes = read_file(path)?;
+    Ok(saved::is_plan(&bytes).then_some(bytes))
+}
+
+/// Verifies a plan file. What it says before that is only where to look: no folder and no key is
+/// made for a plan that nobody has sealed.
+pub fn open(sealed: Vec<u8>, spec: Option<&Path>, global: &Global, env: &Env) -> Result<Reviewed, Failure> {
+    let claimed = saved::parse(&sealed)?.plan;
+    right_target(claimed.target, global)?;
+    let spec = spec.map_or_else(|| claimed.spec_path.clone(), Path::to_path_buf);
+    if !spec.exists() {
+        let message = format!("the plan's spec {} is not there", spec.display());
+        let help = "Run it where the plan was made, or name the spec with --spec PATH.";
+        return Err(Failure::usage(message, help));
+    }
+    let folder = state_folder(global, &spec);
+    let key = StateDir::existing_key(&folder, env)?.ok_or_else(|| no_key(&claimed.key_id, &folder))?;
+    let plan = saved::verify(&sealed, &key)?.plan;
+    Ok(Reviewed { plan, sealed, spec })
+}
+
+fn right_target(made: Target, global: &Global) -> Result<(), Failure> {
+    let here = global.target();
+    if made == here {
+        return Ok(());
+    }
+    let word = |target| if target == Target::Live { "the vendors" } else { "the sandbox" };
+    let message = format!("the plan was made against {}, but this run is against {}", word(made), word(here));
+    Err(Failure::new(Exit::Refused, Finding::new(code::WRONG_TARGET, message)))
+}
+
+fn no_key(sealed_with: &str, folder: &Path) -> Failure {
+    let message =
+        format!("the plan file was sealed with key {sealed_with}, and {} has no key", folder.display());
+    Failure::new(Exit::Refused, Finding::new(code::SEAL_OTHER_KEY, message))
+}
+
+/// What was reviewed is what runs: the plan is shown, and approved by its seal, if nothing moved.
+pub fn approved(
+    reviewed: Reviewed,
+    session: &Session,
+    reader: &Reader,
+    output: &Output,
+) -> Result<Approved, Failure> {
+    let Reviewed { plan, sealed, spec } = reviewed;
+    if session.env.clock.now() >= plan.expires_at {
+        return Err(stale(format!("the plan expired at {}", plan.expires_at)));
+    }
+    if plan.spec_digest != session.spec_digest {
+        return Err(stale(format!("the spec {} changed since the plan was made", spec.display())));
+    }
+    let plan = admitted(plan)?;
+    let snapshot = session.block_on(session.read(reader, output));
+    everything_was_read(plan.plan(), &snapshot)?;
+    nothing_moved(session, plan.plan(), &snapshot)?;
+    output.data(report::text::plan(plan.plan(), "seal: verified", &output.style).as_bytes());
+    Ok(Approved { plan, sealed })
+}
+
+/// What can't be read has not moved: nobody knows.
+fn everything_was_read(plan: &Plan, snapshot: &Snapshot) -> Result<(), Failure> {
+    let owners: BTreeSet<Address> = plan.live.iter().map(|expect| expect.address.lane()).collect();
+    let mut told = BTreeSet::new();
+    let findings: Vec<_> = owners
+        .iter()
+        .filter_map(|owner| unreadable(owner, snapshot))
+        .filter(|finding| told.insert(finding.to_string()))
+        .cloned()
+        .collect();
+    match findings.is_empty() {
+        true => Ok(()),
+        false => Err(Failure { exit: Exit::Error, findings, sources: Sources::default() }),
+    }
+}
+
+fn unreadable<'a>(owner: &Address, snapshot: &'a Snapshot) -> Option<&'a Finding> {
+    match (snapshot.instances.get(owner), snapshot.users.get(owner)) {
+        (Some(Observed::Unreadable(finding)), _) | (_, Some(Observed::Unreadable(finding))) => Some(finding),
+        _ => None,
+    }
+}
+
+/// Compares every live object that the plan rests on with what is read now, and names what moved.
+fn nothing_moved(session: &Session, plan: &Plan, snapshot: &Snapshot) -> Result<(), Failure> {
+    let now: BTreeMap<Address, Digest> = registry::digests(&session.desired, snapshot, &session.key);
+    let moved = plan.live.iter().filter(|expect| now.get(&expect.address) != Some(&expect.digest));
+    let moved: Vec<_> = moved.map(|expect| expect.address.to_string()).collect();
+    match moved.as_slice() {
+        [] => Ok(()),
+        _ => Err(stale(format!("live state moved since the plan was made: {}", moved.join(", ")))),
+    }
+}
+
+fn stale(message: String) -> Failure {
+    Failure::new(Exit::Stale, Finding::new(code::STALE, format!("{message}; nothing was sent")))
+}
