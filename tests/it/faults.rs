@@ -2,6 +2,7 @@
 //! that must not be, no secret shows, and a second apply converges.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -244,6 +245,22 @@ fn an_interrupt_ends_after_the_step_that_runs() {
     discreet(&place, &ran, "interrupt");
     nothing_is_lost(&place, "interrupt");
     place.run(&APPLY).exits(0);
+}
+
+#[test]
+fn a_signal_during_the_proof_ends_it_and_what_was_done_is_told_already() {
+    let place =
+        with_faults(&[("method: GET, path: '/santaba/rest/setting/admins', nth: 2", "{ delay: 3s }")]);
+    let mut command = place.command(&APPLY);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.starts_with("Apply complete")));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let rest: Vec<_> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert!(rest.contains(&format!("Next: tokenform plan --sandbox {SPEC}")), "{rest:?}");
+    place.run(&PLAN).exits(0);
 }
 
 #[test]
