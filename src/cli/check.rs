@@ -31,6 +31,6 @@ pub fn run(command: &Check, global: &Global, env: &Env, output: &Output) -> Resu
     };
     output.data(report::check::admitted(&plan, &output.style).as_bytes());
     output.findings(&errors(&plan), &Sources::default());
-    output.say(seal);
+    output.say(&seal);
     Ok(exit)
 }

@@ -4,7 +4,9 @@ mod apply;
 mod check;
 mod exit;
 mod interrupts;
+mod later;
 mod line;
+mod out;
 mod output;
 mod plan;
 mod sandbox;
@@ -15,29 +17,33 @@ mod status;
 mod validate;
 mod world;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use self::exit::{Exit, Failure};
 use self::output::Output;
 use crate::env::Env;
+use crate::model::source::Sources;
 use crate::model::vocabulary::Target;
 use crate::report::style::ColorChoice;
 
-/// Declared API tokens and authentication modes: planned, reviewed, applied in a proved order.
+/// Declared API tokens and authentication modes: planned, reviewed, applied
 ///
-/// Write what tokens and auth modes should be in YAML. `plan` reads what they are and shows the
-/// difference as numbered steps; `apply` runs exactly those steps: it resets tokens before it locks
-/// an instance, brings each new secret to its destination, and proves the result.
+/// Write what tokens and auth modes should be in YAML. `plan` reads what they
+/// are and shows the difference as numbered steps; `apply` runs exactly those
+/// steps: it resets tokens before it locks an instance, brings each new secret
+/// to its destination, and proves the result.
 ///
 /// Try it without any account:
+///
 ///   tokenform apply examples/quickstart --sandbox
 #[derive(Parser)]
-#[command(name = "tokenform", version, max_term_width = 100, after_long_help = EXIT_CODES)]
+#[command(name = "tokenform", version, max_term_width = 100, after_long_help = EXIT_CODES, verbatim_doc_comment)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -94,6 +100,18 @@ impl Global {
             Some(_) => Target::Sandbox,
         }
     }
+
+    /// A flag without an effect is not taken in silence.
+    fn no_sandbox(&self, command: &str) -> Result<(), Failure> {
+        match self.sandbox {
+            None => Ok(()),
+            Some(_) => {
+                let message =
+                    format!("`tokenform {command}` reads no live state, so --sandbox means nothing to it");
+                Err(Failure::usage(message, "Leave the flag out."))
+            }
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -106,34 +124,77 @@ enum Command {
     Status(status::Status),
     Sandbox(sandbox::Sandbox),
     Schema(schema::Schema),
+    #[command(flatten)]
+    Later(later::Later),
 }
 
 /// Runs the program.
 pub fn main() -> ExitCode {
     let env = Env::system();
-    let cli = match Cli::try_parse() {
+    let cli = match parsed(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
     let output = Rc::new(Output::new(cli.global.color, &env));
+    let changes = matches!(cli.command, Command::Apply(_));
     let exit = match run(cli, env, &output) {
         Ok(exit) => exit,
         Err(failure) => output.fail(&failure),
     };
+    let exit = if changes { told(exit, exit, &output) } else { told(exit, Exit::Error, &output) };
     ExitCode::from(exit.code())
+}
+
+/// How a run ends whose data may be lost. What an apply has done counts for more than what was
+/// printed of it, so it keeps its own code.
+fn told(exit: Exit, lost: Exit, output: &Output) -> Exit {
+    let finding = output.lost();
+    output.findings(finding.as_slice(), &Sources::default());
+    output.finish();
+    match (finding, exit) {
+        (Some(_), Exit::Done | Exit::Changes) => lost,
+        _ => exit,
+    }
+}
+
+/// Clap's own words are coloured as `--color` asks, which is not parsed when it speaks.
+fn parsed(args: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let asked = |when: &str| {
+        let pair = args.windows(2).any(|pair| pair[0] == "--color" && pair[1] == when);
+        pair || args.iter().any(|arg| *arg == *format!("--color={when}"))
+    };
+    let color = match (asked("never"), asked("always")) {
+        (true, _) => clap::ColorChoice::Never,
+        (false, true) => clap::ColorChoice::Always,
+        (false, false) => clap::ColorChoice::Auto,
+    };
+    let mut command = Cli::command().color(color);
+    let matches = command.try_get_matches_from_mut(&args)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 fn run(cli: Cli, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
     let global = &cli.global;
+    later::refuse_remote_state(global)?;
     match cli.command {
-        Command::Validate(command) => validate::run(&command, &env, output),
+        Command::Validate(command) => {
+            global.no_sandbox("validate")?;
+            validate::run(&command, &env, output)
+        }
         Command::Plan(command) => plan::run(&command, global, env, output),
         Command::Apply(command) => apply::run(&command, global, env, output),
         Command::Show(command) => show::run(&command, global, &env, output),
         Command::Check(command) => check::run(&command, global, &env, output),
         Command::Status(command) => status::run(&command, global, &env, output),
-        Command::Sandbox(command) => sandbox::run(&command, env, output),
-        Command::Schema(command) => schema::run(&command, output),
+        Command::Sandbox(command) => {
+            global.no_sandbox("sandbox")?;
+            sandbox::run(&command, env, output)
+        }
+        Command::Schema(command) => {
+            global.no_sandbox("schema")?;
+            schema::run(&command, output)
+        }
+        Command::Later(command) => Err(command.refused()),
     }
 }
 

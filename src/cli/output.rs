@@ -1,10 +1,11 @@
 //! Where words go: data to standard output, talk to standard error.
 
-use std::cell::{Cell, RefCell};
-use std::io::{IsTerminal, Write};
+use std::cell::RefCell;
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use super::exit::{Exit, Failure};
 use crate::env::Env;
+use crate::model::code;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::source::Sources;
@@ -19,8 +20,8 @@ pub struct Output {
     /// How standard error is written.
     talk: Style,
     progress: RefCell<Progress>,
-    /// A reader of standard output that went away ends the output, not the work.
-    closed: Cell<bool>,
+    /// Why standard output can't be written any more: it ends the output, not the work.
+    closed: RefCell<Option<std::io::Error>>,
 }
 
 impl Output {
@@ -31,24 +32,37 @@ impl Output {
             style: Style::detect(color, std::io::stdout().is_terminal(), env),
             talk,
             progress: RefCell::new(Progress::stderr(talk, terminal)),
-            closed: Cell::new(false),
+            closed: RefCell::default(),
         }
     }
 
     /// Data, as it is.
     pub fn data(&self, bytes: &[u8]) {
-        self.progress.borrow_mut().finish();
-        if !self.closed.get() {
+        self.progress.borrow_mut().hide();
+        let mut closed = self.closed.borrow_mut();
+        if closed.is_none() {
             let mut stdout = std::io::stdout().lock();
-            self.closed.set(stdout.write_all(bytes).and_then(|()| stdout.flush()).is_err());
+            *closed = stdout.write_all(bytes).and_then(|()| stdout.flush()).err();
         }
+    }
+
+    /// Why data was lost. A reader that went away wanted no more, which is no error.
+    pub fn lost(&self) -> Option<Finding> {
+        let closed = self.closed.borrow();
+        let error = closed.as_ref().filter(|error| error.kind() != ErrorKind::BrokenPipe)?;
+        Some(Finding::new(code::OUTPUT, format!("standard output can't be written: {error}")))
     }
 
     /// One line or block of talk.
     pub fn say(&self, text: &str) {
-        self.progress.borrow_mut().finish();
         // Nothing can be told if standard error is gone.
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+        let tell = || drop(writeln!(std::io::stderr().lock(), "{text}"));
+        self.progress.borrow_mut().aside(tell);
+    }
+
+    /// The end: nothing moves on the terminal any more.
+    pub fn finish(&self) {
+        self.progress.borrow_mut().hide();
     }
 
     /// A plan that was written to where the person may not see it (a file, a pipe) is shown once

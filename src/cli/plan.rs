@@ -7,9 +7,9 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 use super::output::Output;
-use super::session::{Session, bad_file, raise_limits};
+use super::session::{self, Session, bad_file, raise_limits};
 use super::show::Format;
-use super::{Global, line};
+use super::{Global, later, line, out};
 use crate::env::Env;
 use crate::model::code;
 use crate::model::finding::Finding;
@@ -29,7 +29,8 @@ pub struct Plan {
     #[arg(default_value = ".")]
     path: PathBuf,
 
-    /// Save the plan to this file (mode 0600, sealed, without any secret)
+    /// Save the plan to this file (mode 0600, sealed, without any secret). A plan file that is there
+    /// is replaced, any other file is not
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 
@@ -48,11 +49,15 @@ pub struct Plan {
     /// Allow more changes of one sort than the spec's limits, in this plan: rotate=200
     #[arg(long, value_name = "NAME=COUNT")]
     limit: Vec<String>,
+
+    #[command(flatten)]
+    later: later::Flags,
 }
 
 const LONGEST: Period = Period::days(30);
 
 pub fn run(command: &Plan, global: &Global, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
+    command.later.refuse()?;
     if command.expires > LONGEST {
         return Err(Failure::usage(
             format!("--expires {} is too long", command.expires),
@@ -61,6 +66,9 @@ pub fn run(command: &Plan, global: &Global, env: Env, output: &Rc<Output>) -> Re
     }
     let mut session = Session::open(global, &command.path, env, output)?;
     raise_limits(&mut session.desired, &command.limit)?;
+    if let Some(path) = &command.out {
+        out::refuse(path, &session::base_folder(global, &command.path))?;
+    }
     let ended = planned(command, global, &session, output);
     let kept = session.keep_world();
     ended.and_then(|exit| kept.map(|()| exit))
@@ -70,7 +78,8 @@ fn planned(command: &Plan, global: &Global, session: &Session, output: &Rc<Outpu
     output.findings(&in_flight(session)?, &Sources::default());
     let reader = session.reader(output);
     let snapshot = session.block_on(session.read(&reader, output));
-    let planned = session.plan(&snapshot, command.expires, false);
+    let mut planned = session.plan(&snapshot, command.expires, false);
+    tell_limits(&command.limit, &mut planned);
     if global.verbose > 0 {
         output.say(&requests(&reader));
     }
@@ -91,6 +100,15 @@ fn planned(command: &Plan, global: &Global, session: &Session, output: &Rc<Outpu
     }
     let pending = command.detailed_exitcode && !plan.changes.is_empty();
     Ok(if pending { Exit::Changes } else { Exit::Done })
+}
+
+/// Limits of the command line stand in the plan, for whoever reviews it.
+fn tell_limits(given: &[String], planned: &mut Planned) {
+    if !given.is_empty() {
+        let message = format!("limits given on the command line: {}", given.join(", "));
+        let finding = Finding::new(code::PLAN_LIMITS_CHANGED, message);
+        planned.plan.findings.push(PlanFinding::from(&finding));
+    }
 }
 
 /// What the reader of a plan must know first: an apply did not come to its end, and what it left

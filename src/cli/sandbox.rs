@@ -19,20 +19,27 @@ use crate::sandbox::{self, Options, Proxy, Running, World};
 
 /// Serve the vendors' APIs on loopback, with a fake estate
 ///
-/// IBM IAM, resource controller, Sysdig and LogicMonitor on one port. Prints, as `export` lines,
-/// where it listens and the credentials it issued. Besides the vendors' paths:
+/// IBM IAM, resource controller, Sysdig and LogicMonitor on one port. Prints, as
+/// `export` lines, where it listens and the credentials it issued. Besides the
+/// vendors' paths:
 ///
 ///   GET  /__sandbox/tape     every request so far, as JSON, without secrets
 ///   GET  /__sandbox/world    the estate as it is, without secrets
 ///   GET  /__sandbox/clock    the time; POST {"advance":"24h"} moves it ahead
 ///   POST /__sandbox/faults   rules for what goes wrong next
 ///
-/// With --as-proxy, scripts that name the vendors' own hosts run against it unchanged: it prints an
-/// HTTPS_PROXY that answers for iam.cloud.ibm.com, resource-controller.cloud.ibm.com, the regions of
-/// *.monitoring.cloud.ibm.com and *.security-compliance-secure.cloud.ibm.com, and
-/// *.logicmonitor.com, and refuses every other host: nothing leaves this machine. Its certificates
-/// are of an authority of its own, whose key is in memory alone; clients trust it by the printed
-/// REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE.
+/// With --as-proxy, scripts that name the vendors' own hosts run against it
+/// unchanged: it prints an HTTPS_PROXY that answers for these hosts,
+///
+///   iam.cloud.ibm.com
+///   resource-controller.cloud.ibm.com
+///   REGION.monitoring.cloud.ibm.com
+///   REGION.security-compliance-secure.cloud.ibm.com
+///   PORTAL.logicmonitor.com
+///
+/// and refuses every other one: nothing leaves this machine. Its certificates are
+/// of an authority of its own, whose key is in memory alone; clients trust it by
+/// the printed REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE.
 ///
 /// It ends with an interrupt or SIGTERM.
 #[derive(Args)]

@@ -152,7 +152,7 @@ fn why(why: Why) -> &'static str {
 }
 
 /// The state folder's own place: given, or `.tokenform` beside the spec.
-fn base_folder(global: &Global, path: &Path) -> PathBuf {
+pub fn base_folder(global: &Global, path: &Path) -> PathBuf {
     global.state.clone().unwrap_or_else(|| default_state(path))
 }
 
@@ -166,7 +166,7 @@ pub fn state_folder(global: &Global, path: &Path) -> PathBuf {
 }
 
 /// `.tokenform` beside the spec file, or inside the spec folder.
-pub fn default_state(path: &Path) -> PathBuf {
+fn default_state(path: &Path) -> PathBuf {
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
     folder.join(".tokenform")
 }

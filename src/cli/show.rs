@@ -8,9 +8,11 @@ use super::Global;
 use super::exit::{Exit, Failure};
 use super::output::Output;
 use super::plan::errors;
-use super::session::{self, default_state};
+use super::session;
 use crate::env::Env;
 use crate::model::source::Sources;
+use crate::model::vocabulary::Target;
+use crate::plan::document::Plan;
 use crate::report;
 use crate::saved::{self, Saved};
 use crate::state::StateDir;
@@ -43,26 +45,34 @@ pub fn run(command: &Show, global: &Global, env: &Env, output: &Output) -> Resul
     let (saved, seal) = read(&command.file, global, env)?;
     match command.format {
         Format::Json => output.data(&report::json::plan(&saved.bytes)),
-        Format::Text => output.data(report::text::plan(&saved.plan, seal, &output.style).as_bytes()),
+        Format::Text => output.data(report::text::plan(&saved.plan, &seal, &output.style).as_bytes()),
     }
     output.findings(&errors(&saved.plan), &Sources::default());
     Ok(Exit::Done)
 }
 
-/// Reads a plan file. The seal is verified where the state has a key, and an edited file is refused.
-pub fn read(file: &Path, global: &Global, env: &Env) -> Result<(Saved, &'static str), Failure> {
+/// Reads a plan file, and says what is known of its seal. An edited file is refused; without a
+/// usable key nothing can be verified, and the plan can be read all the same.
+pub fn read(file: &Path, global: &Global, env: &Env) -> Result<(Saved, String), Failure> {
     let bytes = session::read_file(file)?;
     let saved = saved::parse(&bytes)?;
-    let state = global.state.clone().unwrap_or_else(|| default_state(&saved.plan.spec_path));
-    let state = match saved.plan.target {
-        crate::model::vocabulary::Target::Live => state,
-        crate::model::vocabulary::Target::Sandbox => state.join("sandbox"),
-    };
-    match StateDir::existing_key(&state, env)? {
-        Some(key) if key.id() == saved.plan.key_id => {
+    let not_verified = |why: &str| format!("seal: not verified ({why})");
+    let seal = match StateDir::existing_key(&state_of(&saved.plan, global), env) {
+        Ok(Some(key)) if key.id() == saved.plan.key_id => {
             saved::verify(&bytes, &key)?;
-            Ok((saved, "seal: verified"))
+            "seal: verified".to_owned()
         }
-        _ => Ok((saved, "seal: not verified (the state's key is not at hand)")),
+        Ok(_) => not_verified("the state's key is not at hand"),
+        Err(error) => not_verified(&error.to_string()),
+    };
+    Ok((saved, seal))
+}
+
+/// The state that a plan says it is from.
+fn state_of(plan: &Plan, global: &Global) -> PathBuf {
+    let base = session::base_folder(global, &plan.spec_path);
+    match plan.target {
+        Target::Live => base,
+        Target::Sandbox => base.join("sandbox"),
     }
 }

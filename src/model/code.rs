@@ -273,6 +273,12 @@ codes! {
     USAGE = "tokenform::cli::usage", Error,
         "A command was asked for something it can't do.",
         "See `tokenform help COMMAND`.";
+    NOT_YET = "tokenform::cli::not_yet", Error,
+        "A command or a flag is promised and not built yet.",
+        "See `tokenform --help` for what there is.";
+    OUTPUT = "tokenform::cli::output", Error,
+        "Standard output could not be written.",
+        "Look at free space where it goes, then run the command again.";
     WRONG_TARGET = "tokenform::apply::wrong_target", Error,
         "A plan for the sandbox was given to a live apply, or the other way round.",
         "Apply it in the mode it was made in: with or without `--sandbox`.";

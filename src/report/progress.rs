@@ -15,6 +15,9 @@ use crate::model::address::Address;
 use crate::model::event::Event;
 use crate::model::verb::Verb;
 
+/// How often the spinner turns.
+const TICK: Duration = Duration::from_millis(100);
+
 /// Tells events to a person.
 pub struct Progress {
     style: Style,
@@ -71,10 +74,19 @@ impl Progress {
         }
     }
 
-    /// Takes the spinner away; what was written stays.
-    pub fn finish(&mut self) {
-        if let Some(spinner) = self.spinner.take() {
+    /// Takes the spinner off the screen until there is something new to tell.
+    pub fn hide(&self) {
+        if let Some(spinner) = &self.spinner {
+            spinner.disable_steady_tick();
             spinner.finish_and_clear();
+        }
+    }
+
+    /// Writes beside the spinner, which goes on below.
+    pub fn aside(&self, write: impl FnOnce()) {
+        match &self.spinner {
+            Some(spinner) => spinner.suspend(write),
+            None => write(),
         }
     }
 
@@ -96,7 +108,7 @@ impl Progress {
     /// One running step by name, several by their number and the first.
     fn show_running(&self) {
         let Some((address, text)) = self.running.first_key_value() else {
-            return self.spin(String::new());
+            return self.hide();
         };
         let one = format!("{}: {text}", safe::shown(address));
         self.spin(match self.running.len() {
@@ -107,17 +119,19 @@ impl Progress {
 
     fn spin(&self, message: String) {
         if let Some(spinner) = &self.spinner {
+            if spinner.is_finished() {
+                spinner.reset();
+                spinner.enable_steady_tick(TICK);
+            }
             spinner.set_message(message);
         }
     }
 
     /// A stream that can't be written to must not stop an apply, so errors are dropped.
     fn write(&mut self, text: &str) {
-        let out = &mut self.out;
-        let mut write = || {
-            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        };
-        match &self.spinner {
+        let Self { out, spinner, .. } = self;
+        let mut write = || drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+        match spinner {
             Some(spinner) => spinner.suspend(write),
             None => write(),
         }
@@ -126,7 +140,7 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.finish();
+        self.hide();
     }
 }
 
@@ -146,7 +160,8 @@ fn spinner(style: &Style) -> ProgressBar {
     let look = ProgressStyle::with_template("{spinner} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_spinner());
     let spinner = ProgressBar::new_spinner().with_style(look.tick_chars(ticks));
-    spinner.enable_steady_tick(Duration::from_millis(100));
+    // It comes with the first news.
+    spinner.finish_and_clear();
     spinner
 }
 
@@ -236,6 +251,18 @@ lease renewed
             text.contains("[1/4] reset") && text.contains("FAILED") && text.contains("By hand"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_hidden_spinner_comes_back_with_the_next_news() {
+        let bar = ProgressBar::hidden();
+        let mut progress = Progress::to(Box::new(Tape::default()), Style::PLAIN, Some(bar.clone()));
+        progress.handle(&Event::Reading { what: "ibm.prod".to_owned() });
+        progress.hide();
+        assert!(bar.is_finished());
+        progress.run(&sample::team("mon-prod", "Ops"), "reset");
+        assert!(!bar.is_finished());
+        assert_eq!(bar.message(), "ibm.prod.mon-prod.team[\"Ops\"]: reset");
     }
 
     #[test]

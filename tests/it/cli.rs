@@ -1,6 +1,6 @@
 //! The command line's promises around a plan: what is written where, and how each run ends.
 
-use crate::support::Place;
+use crate::support::{Place, Ran};
 
 const SPEC: &str = "examples/quickstart";
 const STATE: &str = "examples/quickstart/.tokenform";
@@ -104,4 +104,102 @@ fn status_brings_what_is_finished_into_the_ledger() {
 #[test]
 fn status_of_a_path_that_is_not_there_is_an_error() {
     Place::empty().run(&["status", "nowhere"]).exits(1).says("nowhere");
+}
+
+#[test]
+fn a_full_disk_behind_standard_output_is_an_error() {
+    let place = planned();
+    for args in [&["schema", "spec"][..], &["show", "a.plan"], &["validate", SPEC], &["check", "a.plan"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let ran: Ran = place.command(args).stdout(full).output().unwrap().into();
+        ran.exits(1).says("tokenform::cli::output");
+    }
+}
+
+#[test]
+fn a_plan_replaces_a_plan_and_nothing_else() {
+    let place = planned();
+    place.write("package.json", "{ \"name\": \"mine\" }");
+    place.write("notes.txt", "mine");
+    let key = format!("{STATE}/sandbox/key");
+    for taken in ["package.json", "notes.txt", "new.yaml", key.as_str(), &format!("{STATE}/new.plan")] {
+        let before = std::fs::read(place.path(taken)).ok();
+        place.run(&["plan", SPEC, "--sandbox", "-o", taken]).exits(1).says("no plan is written to");
+        assert_eq!(std::fs::read(place.path(taken)).ok(), before, "{taken}");
+    }
+    place.run(&["plan", SPEC, "--sandbox", "-o", "a.plan"]).exits(0);
+    place.write("empty", "");
+    place.run(&["plan", SPEC, "--sandbox", "-o", "empty"]).exits(0);
+}
+
+#[test]
+fn what_is_not_built_is_refused_by_name() {
+    let place = Place::example("quickstart");
+    for command in ["resume", "unlock", "history", "lock", "snapshot", "import", "completions", "man"] {
+        let ran = place.run(&[command, "a", "--reason", "b"]).exits(1).says("tokenform::cli::not_yet");
+        ran.says(&format!("`tokenform {command}` is not built yet"));
+    }
+    for flags in
+        [&["--target", "ibm.prod"][..], &["--rotate", "ibm.prod"], &["--parallelism", "2"], &["--partial"]]
+    {
+        for command in ["plan", "apply"] {
+            let ran = place.run(&[&[command, SPEC, "--sandbox"], flags].concat()).exits(1);
+            ran.says(&format!("`{}` is not built yet", flags[0]));
+        }
+    }
+    place.run(&["plan", SPEC, "--state", "s3://bucket/x"]).exits(1).says("`s3://` is not built yet");
+    let help = place.run(&["--help"]).exits(0);
+    assert!(!help.stdout.contains("resume"), "{}", help.stdout);
+}
+
+#[test]
+fn flags_without_an_effect_are_refused() {
+    let place = planned();
+    place
+        .run(&["apply", SPEC, "--sandbox", "--auto-approve", "--spec", SPEC])
+        .exits(1)
+        .says("--spec goes with");
+    for args in [&["validate", SPEC][..], &["schema", "spec"], &["sandbox"]] {
+        place.run(&[args, &["--sandbox"]].concat()).exits(1).says("--sandbox means nothing");
+    }
+    let saved = ["apply", "a.plan", "--sandbox", "--auto-approve", "--new-state", "-v"];
+    let ran = place.run(&saved).exits(0);
+    assert!(ran.stderr.contains(" requests:\n"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_plan_is_readable_under_a_bad_key() {
+    let place = planned();
+    for command in ["show", "check"] {
+        let ran: Ran =
+            place.command(&[command, "a.plan"]).env("TOKENFORM_KEY", "short").output().unwrap().into();
+        ran.exits(0).says("seal: not verified (the state key in TOKENFORM_KEY");
+    }
+}
+
+#[test]
+fn what_is_approved_was_seen() {
+    let place = Place::example("quickstart");
+    let ran = place.run_at_terminal(&["apply", SPEC, "--sandbox"], "no\n").exits(1);
+    assert!(ran.stderr.contains("Plan: 2 to create"), "{}", ran.stderr);
+}
+
+#[test]
+fn raised_limits_are_a_finding_of_the_plan() {
+    let place = Place::example("quickstart");
+    let args = ["plan", SPEC, "--sandbox", "--limit", "rotate=200"];
+    place.run(&args).exits(0).says("limits given on the command line: rotate=200").says("Limits: rotate 200");
+}
+
+#[test]
+fn help_is_coloured_as_asked_and_keeps_its_tables() {
+    let place = Place::empty();
+    let colored = place.run(&["--help", "--color", "always"]).exits(0);
+    assert!(colored.stdout.contains('\x1b'), "{}", colored.stdout);
+    for args in [["--help", "--color=never"], ["plna", "--color=never"]] {
+        assert!(!place.run(&args).all().contains('\x1b'));
+    }
+    let help = place.run(&["sandbox", "--help"]).exits(0);
+    assert!(help.stdout.contains("\n  GET  /__sandbox/world    the estate as it is"), "{}", help.stdout);
+    place.run(&["--help"]).says("\n  tokenform apply examples/quickstart --sandbox\n");
 }

@@ -18,7 +18,7 @@ use super::interrupts::Interrupts;
 use super::output::Output;
 use super::plan::{requests, usable};
 use super::session::Session;
-use super::{Global, line};
+use super::{Global, later, line};
 use crate::apply::{self, Applied, ApplyError, Ground};
 use crate::env::Env;
 use crate::http::Reader;
@@ -59,6 +59,9 @@ pub struct Apply {
     /// What a guided reset does without a terminal: refuse, or wait for the person all the same
     #[arg(long, value_enum, default_value = "refuse", value_name = "HOW")]
     guided: Guided,
+
+    #[command(flatten)]
+    later: later::Flags,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -83,6 +86,7 @@ struct Job<'a> {
 }
 
 pub fn run(command: &Apply, global: &Global, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
+    command.later.refuse()?;
     let file = reviewed::plan_file(&command.path)?;
     approve::possible(command, global, file.is_some())?;
     let reviewed = match file {

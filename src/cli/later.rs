@@ -1,0 +1,109 @@
+//! What is promised and not built yet: refused by name, never unknown and never ignored.
+
+use std::ffi::OsString;
+
+use clap::{Args, Subcommand};
+
+use super::Global;
+use super::exit::{Exit, Failure};
+use crate::model::code;
+use crate::model::finding::Finding;
+
+/// Commands to come.
+#[derive(Subcommand)]
+pub enum Later {
+    #[command(hide = true)]
+    Resume(Anything),
+    #[command(hide = true)]
+    Unlock(Anything),
+    #[command(hide = true)]
+    History(Anything),
+    #[command(hide = true)]
+    Lock(Anything),
+    #[command(hide = true)]
+    Snapshot(Anything),
+    #[command(hide = true)]
+    Import(Anything),
+    #[command(hide = true)]
+    Completions(Anything),
+    #[command(hide = true)]
+    Man(Anything),
+}
+
+/// Not built yet, whatever it is given
+#[derive(Args)]
+pub struct Anything {
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    _rest: Vec<OsString>,
+}
+
+/// Flags to come of `plan` and `apply`.
+#[derive(Args)]
+pub struct Flags {
+    #[arg(long, hide = true, num_args = 1.., value_name = "ADDR")]
+    target: Option<Vec<String>>,
+    #[arg(long, hide = true, num_args = 1.., value_name = "ADDR")]
+    rotate: Option<Vec<String>>,
+    #[arg(long, hide = true, value_name = "N")]
+    parallelism: Option<String>,
+    #[arg(long, hide = true)]
+    partial: bool,
+    #[arg(long, hide = true, value_name = "FILE")]
+    live: Option<OsString>,
+}
+
+impl Later {
+    pub fn refused(&self) -> Failure {
+        let (name, instead) = match self {
+            Self::Resume(_) => {
+                ("resume", "`tokenform status` says what is left of an apply, and how to go on.")
+            }
+            Self::Unlock(_) => {
+                ("unlock", "Declare `external_api_auth: ANY` and plan: an unlock has its resets with it.")
+            }
+            Self::History(_) => {
+                ("history", "The ledger is `ledger.jsonl` in the state folder, one line a step.")
+            }
+            Self::Lock(_) => ("lock", "A dead run holds no lock; `tokenform status` says who holds it."),
+            Self::Snapshot(_) => ("snapshot", "`plan -o FILE` keeps what was planned from live state."),
+            Self::Import(_) => ("import", "Write the spec by hand; `tokenform validate` checks it."),
+            Self::Completions(_) => ("completions", "See `tokenform --help`."),
+            Self::Man(_) => ("man", "See `tokenform help COMMAND`."),
+        };
+        not_yet(&format!("`tokenform {name}`"), instead)
+    }
+}
+
+impl Flags {
+    pub fn refuse(&self) -> Result<(), Failure> {
+        let Self { target, rotate, parallelism, partial, live } = self;
+        let given = [
+            ("--target", target.is_some()),
+            ("--rotate", rotate.is_some()),
+            ("--parallelism", parallelism.is_some()),
+            ("--partial", *partial),
+            ("--live", live.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((flag, _)) => Err(not_yet(&format!("`{flag}`"), "Run it without the flag.")),
+        }
+    }
+}
+
+/// A state that is not a folder of this machine.
+pub fn refuse_remote_state(global: &Global) -> Result<(), Failure> {
+    let state = global.state.as_deref().map(|state| state.to_string_lossy()).unwrap_or_default();
+    match state.split_once("://") {
+        None => Ok(()),
+        Some((scheme, _)) => {
+            let what = format!("a state at `{scheme}://`");
+            Err(not_yet(&what, "Give a folder: --state DIR."))
+        }
+    }
+}
+
+fn not_yet(what: &str, instead: &str) -> Failure {
+    let finding = Finding::new(code::NOT_YET, format!("{what} is not built yet; nothing was done"));
+    Failure::new(Exit::Error, finding.help(instead))
+}
