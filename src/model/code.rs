@@ -332,7 +332,7 @@ codes! {
         "Use the same `--state` or `TOKENFORM_KEY` as earlier runs.";
     STATE_HELD = "tokenform::state::held", Error,
         "Another run holds the state's lock.",
-        "Wait for it to end; `lock list` shows who it is.";
+        "Wait for it to end; `tokenform status` shows who it is.";
     STATE_DAMAGED = "tokenform::state::damaged", Error,
         "A line of the ledger or the journal is not as it was written.",
         "Restore the file from a backup; tokenform does not guess what it said.";

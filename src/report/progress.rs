@@ -119,11 +119,11 @@ impl Progress {
 
     fn spin(&self, message: String) {
         if let Some(spinner) = &self.spinner {
+            spinner.set_message(message);
             if spinner.is_finished() {
                 spinner.reset();
                 spinner.enable_steady_tick(TICK);
             }
-            spinner.set_message(message);
         }
     }
 

@@ -23,6 +23,17 @@ fn a_plan_with_errors_is_never_sealed() {
     assert!(!place.path("a.plan").exists());
 }
 
+#[test]
+fn an_error_in_a_plan_file_refuses_it() {
+    let place = planned();
+    let error = r#"{ "code": "tokenform::plan::unreadable", "severity": "error", "address": null, "message": "it was not read" }"#;
+    let text = place.read("a.plan").replacen("\"findings\": [", &format!("\"findings\": [ {error},"), 1);
+    place.write("a.plan", &text);
+    std::fs::remove_file(place.path(&format!("{STATE}/sandbox/key"))).unwrap();
+    place.run(&["check", "a.plan"]).exits(3).says("the plan has an error").says("it was not read");
+    place.run(&["show", "a.plan"]).exits(0).says("the plan has an error");
+}
+
 fn planned() -> Place {
     let place = Place::example("quickstart");
     place.run(&["plan", SPEC, "--sandbox", "-o", "a.plan"]).exits(0);

@@ -248,6 +248,20 @@ fn an_interrupt_ends_after_the_step_that_runs() {
 }
 
 #[test]
+fn a_ledger_that_cannot_be_written_takes_nothing_from_the_summary() {
+    let place = with_faults(&[(CALLS[0].1, "{ delay: 2s }")]);
+    let child = hanging(&place);
+    let ledger = place.path(&format!("{STATE}/ledger.jsonl"));
+    std::fs::create_dir(&ledger).unwrap();
+    let ran: Ran = child.wait_with_output().unwrap().into();
+    ran.exits(6).says("Apply complete: 16 done.").says("ledger.jsonl");
+    std::fs::remove_dir(&ledger).unwrap();
+    place.run(&["status", SPEC, "--sandbox"]).exits(0);
+    place.run(&PLAN).exits(0);
+    assert_eq!(place.read(&format!("{STATE}/ledger.jsonl")).lines().count(), 16);
+}
+
+#[test]
 fn a_signal_during_the_proof_ends_it_and_what_was_done_is_told_already() {
     let place =
         with_faults(&[("method: GET, path: '/santaba/rest/setting/admins', nth: 2", "{ delay: 3s }")]);
