@@ -75,7 +75,7 @@ pub fn run(command: &Plan, global: &Global, env: Env, output: &Rc<Output>) -> Re
 }
 
 fn planned(command: &Plan, global: &Global, session: &Session, output: &Rc<Output>) -> Result<Exit, Failure> {
-    output.findings(&in_flight(session)?, &Sources::default());
+    output.findings(in_flight(session)?.as_slice(), &Sources::default());
     let reader = session.reader(output);
     let snapshot = session.block_on(session.read(&reader, output));
     let mut planned = session.plan(&snapshot, command.expires, false);
@@ -111,13 +111,23 @@ fn tell_limits(given: &[String], planned: &mut Planned) {
     }
 }
 
-/// What the reader of a plan must know first: an apply did not come to its end, and what it left
-/// (a token without a known secret, a reset key) looks like any other live object.
-fn in_flight(session: &Session) -> Result<Vec<Finding>, Failure> {
-    let unfinished = session.state.unfinished()?;
-    let told =
-        |apply: &str| format!("apply {apply} did not come to its end: this plan may mistake what it left");
-    Ok(unfinished.iter().map(|u| Finding::new(code::IN_FLIGHT, told(&u.apply_id))).collect())
+/// What the reader of a plan must know first: an apply runs, or did not come to its end, and what it
+/// left (a token without a known secret, a reset key) looks like any other live object.
+fn in_flight(session: &Session) -> Result<Option<Finding>, Failure> {
+    if !session.state.journal_path().exists() {
+        return Ok(None);
+    }
+    let message = match (session.state.holder()?, session.state.unfinished()?) {
+        (Some(held), _) => format!("an apply is running ({held}): this plan may mistake what it does"),
+        (None, Some(left)) => {
+            let id = left.apply_id;
+            format!("apply {id} did not come to its end: this plan may mistake what it left")
+        }
+        (None, None) => "what the last apply has done is not in the ledger yet: this plan may mistake ages; \
+                         `tokenform status` brings it there"
+            .to_owned(),
+    };
+    Ok(Some(Finding::new(code::IN_FLIGHT, message)))
 }
 
 /// A plan without errors that the checker admits.

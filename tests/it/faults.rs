@@ -256,6 +256,7 @@ fn a_ledger_that_cannot_be_written_takes_nothing_from_the_summary() {
     let ran: Ran = child.wait_with_output().unwrap().into();
     ran.exits(6).says("Apply complete: 16 done.").says("ledger.jsonl");
     std::fs::remove_dir(&ledger).unwrap();
+    place.run(&PLAN).exits(2).says("is not in the ledger yet");
     place.run(&["status", SPEC, "--sandbox"]).exits(0);
     place.run(&PLAN).exits(0);
     assert_eq!(place.read(&format!("{STATE}/ledger.jsonl")).lines().count(), 16);
