@@ -70,7 +70,7 @@ pub fn run(command: &Sandbox, env: Env, output: &Output) -> Result<Exit, Failure
         .chain(world.logicmonitor.keys().map(|name| ("logicmonitor", name.clone())))
         .collect();
     let stands = world.clock;
-    let options = Options { listen: command.listen };
+    let options = Options { listen: command.listen, on_change: None };
     let now = env.clock.now();
     let running = sandbox::start(world, env, options).map_err(|error| failed(error.to_string()))?;
     let front =

@@ -1,11 +1,25 @@
 //! `--sandbox`: the in-process double of the vendors that a command runs against instead.
 //!
 //! No real credential is resolved, no command is run, and every destination becomes a file under
-//! the sandbox's own state. The world is kept there, so that plan → apply → plan converges.
+//! the sandbox's own state. The world is kept there, so that plan → apply → plan converges: with each
+//! change, so that a killed run leaves the world that its journal and its destinations speak of.
+//!
+//! ```text
+//! STATE/sandbox/
+//!   world.lock    held while a run uses the world
+//!   world.yaml    the world, with its secrets, 0600
+//!   world.clock   how far its clock was moved since
+//!   world.origin  the digest of the file that it was begun from
+//!   tape.jsonl    the requests
+//!   destinations/
+//! ```
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fs::{File, TryLockError};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::exit::{Exit, Failure};
 use super::output::Output;
@@ -16,24 +30,55 @@ use crate::model::address::Address;
 use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::secret::sha256_hex;
-use crate::model::vocabulary::SecretRef;
+use crate::model::vocabulary::{Period, SecretRef};
 use crate::plan::document::Plan;
 use crate::provider::ibm::state::{Credential as IbmCredential, Endpoints, TrustedProfile};
 use crate::provider::logicmonitor::state::{Credential as LmCredential, Lmv1};
 use crate::provider::state::Desired;
-use crate::sandbox::{self, Options, Running, World};
+use crate::sandbox::{self, Kept, Options, Running, World};
 use crate::state::atomic;
 
 /// A running sandbox and where its world is kept.
 pub struct SandboxTarget {
     running: Running,
-    folder: PathBuf,
+    keeper: Arc<Keeper>,
     clock: Clock,
-    /// What a rehearsal adds to the clock; not kept.
-    offset: std::time::Duration,
     /// Variables that hold the credentials which the sandbox issued.
     vars: BTreeMap<String, String>,
+    /// No other run uses the world meanwhile. Let go by the operating system, whatever ends the run.
+    _lock: File,
 }
+
+/// Writes the world down.
+struct Keeper {
+    folder: PathBuf,
+    /// What a rehearsal adds to the clock; not kept.
+    offset: Duration,
+}
+
+impl Keeper {
+    /// Whole or not at all, however the run ends. Not synced: only a crash of the machine loses it.
+    fn keep(&self, kept: Kept) -> Result<(), Failure> {
+        let ahead = Period::seconds(kept.ahead.as_secs().saturating_sub(self.offset.as_secs()));
+        let (name, text) = match kept.world {
+            None => (CLOCK, ahead.to_string()),
+            Some(world) => {
+                let text = World { ahead, ..world }.to_yaml();
+                (WORLD, text.map_err(|error| failed(&error.to_string()))?)
+            }
+        };
+        let path = self.folder.join(name);
+        let told = |error: io::Error| failed(&format!("{}: {error}", path.display()));
+        // made with mode 0600, and named so that `sweep` finds it
+        let prefix = format!(".{name}.tokenform-");
+        let mut draft = tempfile::Builder::new().prefix(&prefix).tempfile_in(&self.folder).map_err(told)?;
+        draft.write_all(text.as_bytes()).map_err(told)?;
+        draft.persist(&path).map(drop).map_err(|failed| told(failed.error))
+    }
+}
+
+const WORLD: &str = "world.yaml";
+const CLOCK: &str = "world.clock";
 
 impl SandboxTarget {
     /// Starts the kept world, else the one that WORLD or the spec's folder describes.
@@ -49,16 +94,22 @@ impl SandboxTarget {
             Some(path) => Some(path.to_path_buf()),
             None => beside(spec)?,
         };
+        let lock = exclusive(folder)?;
         let world = load(source.as_deref(), folder, desired, output)?;
         let clock = Clock::simulated(world.clock);
         clock.advance(world.ahead.as_duration());
-        let offset = clock_offset(env)?.map_or(std::time::Duration::ZERO, |p| p.as_duration());
+        let offset = clock_offset(env)?.map_or(Duration::ZERO, Period::as_duration);
         clock.advance(offset);
         let env = Env { clock: clock.clone(), ..env.clone() };
-        let running =
-            sandbox::start(world, env, Options::default()).map_err(|error| failed(&error.to_string()))?;
-        let mut target = Self { running, folder: folder.to_path_buf(), clock, offset, vars: BTreeMap::new() };
+        let keeper = Arc::new(Keeper { folder: folder.to_path_buf(), offset });
+        let on_change = Arc::clone(&keeper);
+        // what can't be written now is told at the end, when it is written again
+        let on_change: sandbox::OnChange = Arc::new(move |kept| drop(on_change.keep(kept)));
+        let options = Options { on_change: Some(on_change), ..Options::default() };
+        let running = sandbox::start(world, env, options).map_err(|error| failed(&error.to_string()))?;
+        let mut target = Self { running, keeper, clock, vars: BTreeMap::new(), _lock: lock };
         target.issue(desired)?;
+        target.write_world()?;
         Ok(target)
     }
 
@@ -81,12 +132,13 @@ impl SandboxTarget {
 
     /// Keeps the world for the next run, readable by its owner alone: it holds the sandbox's secrets.
     pub fn keep(&self) -> Result<(), Failure> {
-        let mut world = self.running.world();
-        let ahead = world.ahead.as_secs().saturating_sub(self.offset.as_secs());
-        world.ahead = crate::model::vocabulary::Period::seconds(ahead);
-        let text = world.to_yaml().map_err(|error| failed(&error.to_string()))?;
-        write(&self.kept(), text.as_bytes())?;
+        self.write_world()?;
         self.append_tape()
+    }
+
+    fn write_world(&self) -> Result<(), Failure> {
+        let world = self.running.world();
+        self.keeper.keep(Kept { ahead: world.ahead, world: Some(world) })
     }
 
     /// The requests of this run, a JSON object on each line, behind those of earlier runs.
@@ -96,14 +148,10 @@ impl SandboxTarget {
             serde_json::to_writer(&mut lines, &entry).expect("a tape is strings and numbers");
             lines.push(b'\n');
         }
-        let path = self.folder.join("tape.jsonl");
-        let file = std::fs::File::options().create(true).append(true).open(&path);
+        let path = self.keeper.folder.join("tape.jsonl");
+        let file = File::options().create(true).append(true).open(&path);
         let appended = file.and_then(|mut file| file.write_all(&lines));
         appended.map_err(|error| failed(&format!("{}: {error}", path.display())))
-    }
-
-    fn kept(&self) -> PathBuf {
-        self.folder.join("world.yaml")
     }
 
     fn issue(&mut self, desired: &Desired) -> Result<(), Failure> {
@@ -139,7 +187,7 @@ impl SandboxTarget {
                 LmCredential::Bearer(_) => LmCredential::Bearer(issued(address, "bearer")),
             };
         }
-        let folder = self.folder.join("destinations");
+        let folder = self.keeper.folder.join("destinations");
         for (name, destination) in &mut desired.destinations {
             *destination = redirected(&folder, name, destination);
         }
@@ -216,7 +264,7 @@ fn beside(spec: &Path) -> Result<Option<PathBuf>, Failure> {
 
 /// The kept world, else the source, else an empty one; with every connection of the spec in it.
 fn load(source: Option<&Path>, folder: &Path, desired: &Desired, output: &Output) -> Result<World, Failure> {
-    let kept = folder.join("world.yaml");
+    let kept = folder.join(WORLD);
     let origin = folder.join("world.origin");
     let written = source.map(read_file).transpose()?;
     let mark = written.as_deref().map(sha256_hex).unwrap_or_default();
@@ -227,8 +275,10 @@ fn load(source: Option<&Path>, folder: &Path, desired: &Desired, output: &Output
                 folder.display()
             ));
         }
-        parse(&read_file(&kept)?, &kept)?
+        let world = parse(&read_file(&kept)?, &kept)?;
+        World { ahead: world.ahead.max(moved(folder)), ..world }
     } else {
+        absent(&folder.join(CLOCK))?;
         write(&origin, mark.as_bytes())?;
         match (&written, source) {
             (Some(bytes), Some(path)) => parse(bytes, path)?,
@@ -243,6 +293,42 @@ fn load(source: Option<&Path>, folder: &Path, desired: &Desired, output: &Output
         world.logicmonitor.entry(address.connection_name().to_owned()).or_default();
     }
     Ok(world)
+}
+
+/// Takes the world's lock, or says that it is in use.
+fn exclusive(folder: &Path) -> Result<File, Failure> {
+    let path = folder.join("world.lock");
+    let told = |error: io::Error| failed(&format!("{}: {error}", path.display()));
+    let file = File::options().create(true).append(true).open(&path).map_err(told)?;
+    match file.try_lock() {
+        // drafts that killed runs have left
+        Ok(()) => [WORLD, CLOCK]
+            .iter()
+            .try_for_each(|name| atomic::sweep(&folder.join(name)))
+            .map_err(told)
+            .map(|()| file),
+        Err(TryLockError::Error(error)) => Err(told(error)),
+        Err(TryLockError::WouldBlock) => {
+            let message = format!("the sandbox's world in {} is in use by another run", folder.display());
+            let finding = Finding::new(code::STATE_HELD, message);
+            Err(Failure::new(Exit::Locked, finding.help("Wait for it to end, or use another `--state`.")))
+        }
+    }
+}
+
+/// How far a run that was killed had moved the clock.
+fn moved(folder: &Path) -> Period {
+    let text = std::fs::read_to_string(folder.join(CLOCK)).unwrap_or_default();
+    text.trim().parse().unwrap_or(Period::seconds(0))
+}
+
+fn absent(path: &Path) -> Result<(), Failure> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(failed(&format!("{}: {error}", path.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn parse(bytes: &[u8], path: &Path) -> Result<World, Failure> {

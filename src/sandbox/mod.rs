@@ -20,6 +20,7 @@ pub mod faults;
 mod hosts;
 pub mod ibm;
 pub mod json;
+mod keeping;
 pub mod logicmonitor;
 pub mod meddle;
 pub mod mint;
@@ -40,6 +41,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::env::{Clock, Env};
+pub use keeping::{Kept, OnChange};
 pub use proxy::Proxy;
 use server::{Cell, lock};
 use state::State;
@@ -47,16 +49,18 @@ pub use tape::TapeEntry;
 pub use wire::{About, Effect};
 pub use world::World;
 
-/// Where to listen.
-#[derive(Clone, Copy, Debug)]
+/// Where to listen, and who keeps the world meanwhile.
+#[derive(Clone)]
 pub struct Options {
     /// A loopback address; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Told of each change before the request that made it is answered.
+    pub on_change: Option<OnChange>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)) }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), on_change: None }
     }
 }
 
@@ -119,7 +123,8 @@ pub fn start(mut world: World, env: Env, options: Options) -> Result<Running, Sa
         Clock::System { .. } => clock::start(world.clock, world.ahead),
     };
     world.complete(clock.now())?;
-    let cell = Cell::new(State::new(world, clock.clone()).into());
+    let state = State { on_change: options.on_change, ..State::new(world, clock.clone()) };
+    let cell = Cell::new(state.into());
     let listen = |source| SandboxError::Listen { address: options.listen, source };
     let listener = std::net::TcpListener::bind(options.listen).map_err(listen)?;
     listener.set_nonblocking(true).map_err(listen)?;
@@ -197,9 +202,7 @@ impl Running {
         let mut state = lock(&self.cell);
         let now = state.now();
         state.operators(now);
-        let mut world = state.world.clone();
-        world.ahead = clock::ahead(&self.clock, world.clock);
-        world
+        World { ahead: clock::ahead(&self.clock, state.world.clock), ..state.world.clone() }
     }
 
     /// Every request so far.

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::faults::{Action, Fault, strike};
 use super::ibm::Desk;
+use super::keeping::OnChange;
 use super::logicmonitor::{self, Runtime};
 use super::meddle::meddle;
 use super::mint::MARKER;
@@ -16,6 +17,7 @@ use super::wire::{Call, Reply};
 use super::world::World;
 use super::{control, hosts, ibm};
 use crate::env::Clock;
+use crate::model::vocabulary::Period;
 
 /// The state behind the server's lock.
 pub struct State {
@@ -24,6 +26,9 @@ pub struct State {
     pub tape: Tape,
     pub desk: Desk,
     pub runtimes: BTreeMap<String, Runtime>,
+    pub on_change: Option<OnChange>,
+    /// How far ahead the clock was when last told.
+    pub kept_ahead: Period,
 }
 
 /// What the server does with an answer.
@@ -37,11 +42,21 @@ pub struct Answer {
 impl State {
     pub fn new(world: World, clock: Clock) -> Self {
         let tape = Tape::new(foreign_secrets(&world));
-        Self { world, clock, tape, desk: Desk::default(), runtimes: BTreeMap::new() }
+        let (desk, runtimes) = (Desk::default(), BTreeMap::new());
+        let kept_ahead = world.ahead;
+        Self { world, clock, tape, desk, runtimes, on_change: None, kept_ahead }
     }
 
-    /// Answers one request: due operators first, then faults, then the vendor.
+    /// Answers one request, once what it has changed is kept.
     pub fn answer(&mut self, call: &Call) -> Answer {
+        let before = self.mark();
+        let answer = self.carry_out(call);
+        self.keep(&before, call);
+        answer
+    }
+
+    /// Due operators first, then faults, then the vendor.
+    fn carry_out(&mut self, call: &Call) -> Answer {
         let now = self.now();
         self.operators(now);
         if call.path.starts_with(control::ROOT) {

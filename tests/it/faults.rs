@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -232,6 +233,29 @@ fn a_killed_apply_is_shown_and_settled_before_anything_else() {
     nothing_is_lost(&place, "after a kill");
     place.run(&PLAN).exits(0);
     place.run(&["status", SPEC, "--sandbox"]).exits(0).says("Nothing is in flight");
+}
+
+/// What the journal and the destinations remember has happened in the kept world too, and two runs
+/// never work on one world.
+#[test]
+fn a_killed_apply_leaves_the_world_as_it_was_changed_and_other_runs_wait_for_it() {
+    // the 12th step hangs after it was done
+    let place = with_faults(&[(CALLS[3].1, "{ delay: 30s }")]);
+    let mut child = hanging(&place);
+    let created = |_| {
+        std::thread::sleep(Duration::from_millis(10));
+        let tokens = &world(&place)["logicmonitor"]["acme"]["users"]["svc-ci"]["api_tokens"];
+        tokens.as_array().unwrap().iter().any(|token| token["note"].as_str().unwrap().contains(";tf1"))
+    };
+    let kept = (0..2000).any(created);
+    place.run(&PLAN).exits(5).says("tokenform::state::held").says("the sandbox's world");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(kept, "the new token is not kept");
+    // an instance was locked and a token deleted before
+    place.run(&PLAN).exits(2).says("tokenform::apply::in_flight").says("0 to lock").says("0 to delete");
+    let kept = std::fs::metadata(place.path(&format!("{STATE}/world.yaml"))).unwrap();
+    assert_eq!(kept.permissions().mode() & 0o777, 0o600);
 }
 
 #[test]

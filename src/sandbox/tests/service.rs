@@ -7,7 +7,7 @@ use crate::sandbox::mint::MARKER;
 #[test]
 fn it_listens_on_loopback_only() {
     let listen = "0.0.0.0:0".parse().unwrap();
-    let refused = start(World::default(), env(), Options { listen });
+    let refused = start(World::default(), env(), Options { listen, ..Options::default() });
     assert!(matches!(refused.err(), Some(SandboxError::NotLoopback(_))));
 }
 
@@ -29,6 +29,35 @@ fn a_kept_world_goes_on_where_it_stopped() {
     let (id, secret) = (made["accessId"].as_str().unwrap(), made["accessKey"].as_str().unwrap());
     assert_eq!(again.lm_as(id, secret, "GET", "/companySetting", "").status, 200);
     assert_ne!(again.lm("POST", "/admins/1/apitokens", "{}").json()["accessKey"], made["accessKey"]);
+}
+
+/// Whoever is killed with the sandbox finds the world as it was last told of it.
+#[test]
+fn each_change_is_told_before_its_request_is_answered() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let on_change: crate::sandbox::OnChange = std::sync::Arc::new(move |kept| tell.send(kept).unwrap());
+    let text =
+        "version: 1\nclock: 2026-11-22T10:00:00Z\nibm: { prod: { token_reset: {}, instances: { m: {} } } }";
+    let options = Options { on_change: Some(on_change), ..Options::default() };
+    let sandbox = start(World::from_yaml(text).unwrap(), env(), options).ok().unwrap();
+    let bench = Bench { sandbox };
+    let guid = bench.guid("m");
+    let old = bench.key(&guid, None);
+    let iam = bench.iam();
+    told.try_iter().for_each(drop);
+    let headers = [("Authorization", iam.as_str()), ("IBMInstanceID", guid.as_str())];
+    let read = || bench.send("GET", "/api/token", &headers, "");
+    assert!(read().body.contains(&old));
+    assert_eq!(told.try_iter().count(), 0, "a read is no change");
+    bench.sysdig("POST", "/sandbox-invented/api/token/reset", &guid, None);
+    let kept = told.try_iter().last().unwrap().world.unwrap().to_yaml().unwrap();
+    let new = bench.key(&guid, None);
+    assert!(old != new && kept.contains(&new) && !kept.contains(&old));
+    bench.sandbox.clock().advance(std::time::Duration::from_secs(90));
+    told.try_iter().for_each(drop);
+    read();
+    let kept: Vec<_> = told.try_iter().map(|kept| (kept.ahead.as_secs(), kept.world.is_none())).collect();
+    assert_eq!(kept, [(90, true)]);
 }
 
 #[test]
