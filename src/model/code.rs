@@ -351,6 +351,29 @@ codes! {
 mod tests {
     use super::*;
 
+    /// What the command line knows; a command or a flag that is built joins them.
+    const COMMANDS: [&str; 9] =
+        ["apply", "check", "help", "plan", "sandbox", "schema", "show", "status", "validate"];
+    const FLAGS: [&str; 5] = ["--auto-approve", "--guided", "--new-state", "--sandbox", "--state"];
+    /// Words that the product has a command for, which is not built yet.
+    const NOT_BUILT: [&str; 9] =
+        ["completions", "explain", "history", "import", "lock", "man", "resume", "snapshot", "unlock"];
+
+    #[test]
+    fn no_cure_names_a_command_or_a_flag_that_is_not_there() {
+        for code in ALL {
+            for quoted in code.cure().split('`').skip(1).step_by(2) {
+                let mut words = quoted.split(' ').peekable();
+                let named = words.next_if_eq(&"tokenform").is_some();
+                let command = words.peek().copied().unwrap_or_default();
+                assert!(!named || COMMANDS.contains(&command), "{}: `{quoted}`", code.id());
+                assert!(!NOT_BUILT.contains(&command), "{}: `{quoted}`", code.id());
+                let mut flags = words.filter(|word| word.starts_with("--"));
+                assert!(flags.all(|flag| FLAGS.contains(&flag)), "{}: `{quoted}`", code.id());
+            }
+        }
+    }
+
     #[test]
     fn codes_are_unique_and_say_cause_and_cure() {
         let mut ids: Vec<_> = ALL.iter().map(|c| c.id()).collect();
