@@ -1,5 +1,6 @@
 //! Places in the files of a spec: byte ranges on one number line over all files.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -46,22 +47,27 @@ impl Sources {
         Some((file, start..end))
     }
 
-    /// Overwrites a span with `*`, so that what stood there can't be rendered. Line breaks stay.
-    pub fn mask(&mut self, span: Span) {
-        let Some((file, range)) = self.locate(span) else {
-            return;
-        };
-        let base = file.base;
-        let Some(file) = self.files.iter_mut().find(|f| f.base == base) else {
-            return;
-        };
-        let masked: Vec<u8> = file.text.as_bytes()[range.clone()]
-            .iter()
-            .map(|b| if *b == b'\n' { b'\n' } else { b'*' })
-            .collect();
-        let mut bytes = std::mem::take(&mut file.text).into_bytes();
-        bytes[range].copy_from_slice(&masked);
-        file.text = String::from_utf8_lossy(&bytes).into_owned();
+    /// Overwrites spans with `*`, so that what stood there can't be rendered. Line breaks stay. Each
+    /// file is rewritten once, however many spans it has.
+    pub fn mask_all(&mut self, spans: &[Span]) {
+        let mut ranges: BTreeMap<usize, Vec<Range<usize>>> = BTreeMap::new();
+        for span in spans {
+            if let Some((file, range)) = self.locate(*span) {
+                ranges.entry(file.base).or_default().push(range);
+            }
+        }
+        for file in &mut self.files {
+            let Some(ranges) = ranges.get(&file.base) else { continue };
+            let mut bytes = std::mem::take(&mut file.text).into_bytes();
+            for range in ranges {
+                bytes[range.clone()].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*');
+            }
+            file.text = match String::from_utf8(bytes) {
+                Ok(text) => text,
+                // a span that cuts a character
+                Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            };
+        }
     }
 }
 
@@ -77,8 +83,18 @@ mod tests {
         let span = Span { start: base + 6, end: base + 13 };
         let (file, range) = sources.locate(span).unwrap();
         assert_eq!(&file.text[range], "hunter2");
-        sources.mask(span);
-        assert_eq!(sources.files()[1].text, "pass: *******\n");
-        assert_eq!(sources.files()[0].text, "key: 1\n");
+        sources.mask_all(&[span, Span { start: 5, end: 6 }, Span { start: base, end: base + 1 }]);
+        assert_eq!(sources.files()[1].text, "*ass: *******\n");
+        assert_eq!(sources.files()[0].text, "key: *\n");
+    }
+
+    /// Rewriting the file for each span would take minutes.
+    #[test]
+    fn many_spans_of_a_large_file_are_masked_at_once() {
+        let mut sources = Sources::default();
+        sources.add("a.yaml".into(), "k: secret\n".repeat(100_000));
+        let spans: Vec<_> = (0..100_000).map(|at| Span { start: at * 10 + 3, end: at * 10 + 9 }).collect();
+        sources.mask_all(&spans);
+        assert_eq!(sources.files()[0].text, "k: ******\n".repeat(100_000));
     }
 }

@@ -87,7 +87,8 @@ fn mask(sources: &mut Sources, known: &BTreeSet<Span>) {
     let mut spans: Vec<Span> = sources.files().iter().flat_map(suspects).collect();
     // Where the tree knows the secret itself, the rest of the line may be shown.
     spans.retain(|line| known.range(from(line.start)..from(line.end)).next().is_none());
-    spans.iter().chain(known).for_each(|span| sources.mask(*span));
+    spans.extend(known);
+    sources.mask_all(&spans);
 }
 
 /// The JSON Schema of the spec language.
