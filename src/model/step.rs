@@ -67,7 +67,8 @@ impl Step {
 #[error("step `{0}` has no parameter `{1}`; the plan file was not written by this tokenform")]
 pub struct MissingParam(pub StepId, pub String);
 
-/// How a secret is replaced (PRODUCT section 2).
+// PRODUCT section 2
+/// How a secret is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
@@ -107,7 +108,8 @@ pub struct Need {
     pub rule: Rule,
 }
 
-/// The ordering rules (PRODUCT section 3).
+// PRODUCT section 3
+/// The ordering rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {

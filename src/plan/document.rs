@@ -115,7 +115,8 @@ impl Summary {
     }
 }
 
-/// What the independent checker found for one invariant (PRODUCT section 3).
+// PRODUCT section 3
+/// What the independent checker found for one invariant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Invariant {

@@ -43,6 +43,13 @@ mod tests {
     }
 
     #[test]
+    fn it_speaks_to_strangers() {
+        for word in ["contract ibm", "contract logicmonitor", "PRODUCT", "ARCHITECTURE"] {
+            assert!(!text().contains(word), "{word}");
+        }
+    }
+
+    #[test]
     fn a_sealed_plan_is_valid_and_one_without_its_seal_is_not() {
         let validator = jsonschema::validator_for(&schema()).unwrap();
         let mut file: Value = serde_json::from_slice(&crate::saved::seal(&small_plan(), &key())).unwrap();

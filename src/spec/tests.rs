@@ -329,6 +329,8 @@ fn token_reset_has_three_forms() {
         load_text(&text).map(|loaded| loaded.desired.ibm.into_values().next().unwrap().token_reset)
     };
     let told = |text: &str| reset(text).map_err(|r| lines(&r.findings, &r.sources)).unwrap_err();
+    assert_eq!(told("{ guided: { timeout: 9s } }"), ["bad_value: 9s"]);
+    assert!(reset("{ guided: { timeout: 10s } }").is_ok());
     assert_eq!(
         reset("{ guided: { timeout: 5m } }").unwrap(),
         TokenReset::Guided { timeout: Period::seconds(300) }
@@ -570,5 +572,13 @@ fn json(node: &Node) -> serde_json::Value {
         Value::Text(text) => text.as_str().into(),
         Value::Seq(items) => items.iter().map(json).collect(),
         Value::Map(entries) => entries.iter().map(|entry| (entry.key.clone(), json(&entry.node))).collect(),
+    }
+}
+
+#[test]
+fn the_schema_speaks_to_strangers() {
+    let text = schema().to_string();
+    for word in ["contract ibm", "contract logicmonitor", "PRODUCT", "ARCHITECTURE"] {
+        assert!(!text.contains(word), "{word}");
     }
 }

@@ -89,7 +89,7 @@ pub struct TokenResetMap {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Guided {
-    /// How long to wait for the person. Default 30m.
+    /// How long to wait for the person, at least 10s. Default 30m.
     pub timeout: Given<Duration>,
 }
 

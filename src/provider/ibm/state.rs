@@ -160,7 +160,8 @@ impl Service {
     }
 }
 
-/// Which credentials an instance accepts (contract ibm 4.1).
+// contract ibm 4.1
+/// Which credentials an instance accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum AuthMode {
     /// IAM tokens and API tokens.

@@ -20,6 +20,9 @@ use crate::spec::node::Entry;
 /// How long a guided reset waits for the person.
 const GUIDED_TIMEOUT: Period = Period::seconds(30 * 60);
 
+/// Some looks at the token must fit in.
+const SHORTEST_TIMEOUT: Period = Period::seconds(10);
+
 /// Statuses that mean a reset call was taken.
 const EXPECT: [u16; 3] = [200, 201, 204];
 
@@ -135,8 +138,8 @@ fn guided_reset(
     spec: &TokenResetMap,
 ) -> Option<TokenReset> {
     let timeout = spec.guided.get()?.timeout.get().map_or(GUIDED_TIMEOUT, |timeout| timeout.0);
-    if timeout.as_secs() == 0 {
-        let message = "`timeout` must be longer than nothing";
+    if timeout < SHORTEST_TIMEOUT {
+        let message = "`timeout` must be at least 10s: the token is looked at every few seconds";
         checker.error(code::SPEC_BAD_VALUE, at, message, form.place(&["timeout"]), "too short");
     }
     Some(TokenReset::Guided { timeout })
