@@ -275,7 +275,7 @@ codes! {
         "See `tokenform help COMMAND`.";
     NOT_YET = "tokenform::cli::not_yet", Error,
         "A command or a flag is promised and not built yet.",
-        "See `tokenform --help` for what there is.";
+        "See `tokenform help` for what there is.";
     OUTPUT = "tokenform::cli::output", Error,
         "Standard output could not be written.",
         "Look at free space where it goes, then run the command again.";
