@@ -91,7 +91,8 @@ impl Progress {
     }
 
     fn wait(&mut self, why: &str, seconds: u64) {
-        let line = format!("waiting {seconds}s: {}", safe::line(why));
+        let time = if seconds == 0 { String::new() } else { format!(" {seconds}s") };
+        let line = format!("waiting{time}: {}", safe::line(why));
         let is_new = self.waited_for.as_deref() != Some(why);
         if is_new && self.spinner.is_none() {
             self.write(&format!("{line}\n"));
@@ -222,6 +223,12 @@ mod tests {
             },
             Event::Note("lease renewed".to_owned()),
         ]
+    }
+
+    #[test]
+    fn a_wait_of_no_time_names_none() {
+        let wait = |seconds| Event::Waiting { why: format!("look {seconds}"), seconds };
+        assert_eq!(told(None, &[wait(0), wait(2)]), "waiting: look 0\nwaiting 2s: look 2\n");
     }
 
     #[test]
