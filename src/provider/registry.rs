@@ -61,87 +61,28 @@ fn observed<T>(address: &Address, live: Option<&Observed<T>>, draft: impl Fn(&T)
 /// Ids of the live tokens that connections of the spec use, by the connection in whose portal they
 /// are: one connection must not take the credential of another one.
 pub fn callers(desired: &Desired, snapshot: &Snapshot) -> BTreeMap<Address, BTreeSet<u64>> {
-    let access_ids: BTreeSet<&str> =
-        snapshot.callers.values().filter_map(|c| c.access_id.as_deref()).collect();
-    let ids = |(at, connection): (&Address, &logicmonitor::state::Connection)| {
-        let portal = desired.logicmonitor.iter().filter(|(_, other)| other.same_portal(connection));
-        let told = portal.filter_map(|(other, _)| snapshot.callers.get(other)).flat_map(|c| &c.token_ids);
-        let users = snapshot.users.iter().filter(|(user, _)| at.covers(user));
-        let tokens = users.filter_map(|(_, user)| user.present()).flat_map(|user| &user.tokens);
-        let seen = tokens.filter(|t| t.access_id.as_deref().is_some_and(|id| access_ids.contains(id)));
-        (at.clone(), seen.map(|t| t.id).chain(told.copied()).collect())
-    };
-    desired.logicmonitor.iter().map(ids).collect()
+    logicmonitor::evidence::callers(desired, snapshot)
 }
 
 /// Addresses of declared objects: no step may leave them. A switched instance covers all its teams.
 pub fn scope(desired: &Desired) -> Vec<Address> {
-    let mut scope = Vec::new();
-    for (address, want) in desired.ibm.values().flat_map(|c| &c.instances) {
-        scope.extend(want.external_api_auth.map(|_| address.clone()));
-        scope.extend(want.teams.keys().cloned());
-    }
-    for user in desired.logicmonitor.values().flat_map(|c| c.users.values()) {
-        scope.extend(user.tokens.keys().cloned());
-    }
-    scope
+    [ibm::evidence::scope(desired), logicmonitor::evidence::scope(desired)].concat()
 }
 
 /// How many declared objects of each connection are live.
 pub fn managed(desired: &Desired, snapshot: &Snapshot) -> Vec<Managed> {
-    let ibm = desired.ibm.iter().map(|(at, connection)| {
-        let live = |at| snapshot.instances.get(at).and_then(Observed::present);
-        let instances = connection.instances.iter().filter_map(|(at, want)| Some((want, live(at)?)));
-        let instances: Vec<_> = instances.collect();
-        Managed {
-            connection: at.clone(),
-            tokens: instances.iter().map(|(want, live)| ibm::draft::seen(want, live)).sum(),
-            instances: instances.iter().filter(|(want, _)| want.external_api_auth.is_some()).count(),
-        }
-    });
-    let logicmonitor = desired.logicmonitor.iter().map(|(at, connection)| {
-        let live = |at| snapshot.users.get(at).and_then(Observed::present);
-        let users = connection.users.iter().filter_map(|(at, want)| Some((want, live(at)?)));
-        let tokens = users.map(|(want, live)| logicmonitor::draft::seen(want, live)).sum();
-        Managed { connection: at.clone(), tokens, instances: 0 }
-    });
-    ibm.chain(logicmonitor).collect()
+    [ibm::evidence::managed(desired, snapshot), logicmonitor::evidence::managed(desired, snapshot)].concat()
 }
 
 /// Addresses under `protect: true`.
 pub fn protected(desired: &Desired) -> Vec<Address> {
-    let mut protected = Vec::new();
-    for (address, want) in desired.ibm.values().flat_map(|c| &c.instances) {
-        protected.extend(want.protect.then(|| address.clone()));
-        protected.extend(want.teams.iter().filter(|(_, t)| t.protect).map(|(a, _)| a.clone()));
-    }
-    for (address, want) in desired.logicmonitor.values().flat_map(|c| &c.users) {
-        protected.extend(want.protect.then(|| address.clone()));
-        protected.extend(want.tokens.iter().filter(|(_, t)| t.protect).map(|(a, _)| a.clone()));
-    }
-    protected
+    [ibm::evidence::protected(desired), logicmonitor::evidence::protected(desired)].concat()
 }
 
 /// The digest of every object of a snapshot that a plan can be bound to.
 pub fn digests(desired: &Desired, snapshot: &Snapshot, key: &DigestKey) -> BTreeMap<Address, Digest> {
-    let mut digests = BTreeMap::new();
-    for (address, want) in desired.ibm.values().flat_map(|c| &c.instances) {
-        if let Some(live) = snapshot.instances.get(address).and_then(Observed::present) {
-            digests.insert(address.clone(), live.digest(key));
-            let team = |team| (want.team_address(address, team), team.digest(&live.guid, key));
-            digests.extend(live.teams.iter().filter(|t| t.fingerprint.is_some()).map(team));
-        }
-    }
-    for (address, want) in desired.logicmonitor.values().flat_map(|c| &c.users) {
-        if let Some(live) = snapshot.users.get(address).and_then(Observed::present) {
-            digests.insert(address.clone(), live.digest(key));
-            for (token, want) in &want.tokens {
-                let bound = live.bound(want.kind, token.name(), want.id);
-                digests.insert(token.clone(), logicmonitor::state::tokens_digest(&bound, key));
-            }
-        }
-    }
-    digests
+    let ibm = ibm::evidence::digests(desired, snapshot, key);
+    ibm.into_iter().chain(logicmonitor::evidence::digests(desired, snapshot, key)).collect()
 }
 
 /// Reads live state of every connection, all at once.

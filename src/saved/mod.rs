@@ -15,7 +15,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-pub use digest::{live_digest, spec_digest};
+pub use digest::spec_digest;
 pub use error::SavedError;
 pub use schema::schema;
 

@@ -12,6 +12,7 @@ use crate::model::step::{Call, Delivery, Expect, Recovery, Shape, Step, StepId};
 use crate::model::verb::Verb;
 use crate::model::vocabulary::Target;
 use crate::plan::document::{Evidence, Source, Summary};
+use crate::plan::live_digest;
 use crate::provider::state::{Desired, Limits};
 
 pub(crate) fn key() -> DigestKey {

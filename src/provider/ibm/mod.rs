@@ -3,6 +3,7 @@
 pub mod client;
 pub mod coverage;
 pub mod draft;
+pub mod evidence;
 pub mod header;
 pub mod instance;
 pub mod mode;

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod draft;
+pub mod evidence;
 mod issue;
 pub mod read;
 mod retire;

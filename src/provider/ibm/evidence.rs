@@ -1,0 +1,64 @@
+//! What a plan is judged and bound by: declared IBM objects, as they are wished and as they are live.
+
+use crate::model::address::Address;
+use crate::model::evidence::Managed;
+use crate::model::observed::Observed;
+use crate::model::secret::{Digest, DigestKey};
+use crate::provider::ibm::draft::seen;
+use crate::provider::ibm::state::{Instance, LiveInstance};
+use crate::provider::state::{Desired, Snapshot};
+
+/// How many declared objects of each connection are live.
+pub fn managed(desired: &Desired, snapshot: &Snapshot) -> Vec<Managed> {
+    let row = |(at, connection): (&Address, &super::state::Connection)| {
+        let live = |(at, want)| Some((want, present(snapshot, at)?));
+        let instances: Vec<(&Instance, _)> = connection.instances.iter().filter_map(live).collect();
+        Managed {
+            connection: at.clone(),
+            tokens: instances.iter().map(|(want, live)| seen(want, live)).sum(),
+            instances: instances.iter().filter(|(want, _)| want.external_api_auth.is_some()).count(),
+        }
+    };
+    desired.ibm.iter().map(row).collect()
+}
+
+/// Addresses of declared objects. A switched instance covers all its teams.
+pub fn scope(desired: &Desired) -> Vec<Address> {
+    let mut scope = Vec::new();
+    for (address, want) in instances(desired) {
+        scope.extend(want.external_api_auth.map(|_| address.clone()));
+        scope.extend(want.teams.keys().cloned());
+    }
+    scope
+}
+
+/// Addresses under `protect: true`.
+pub fn protected(desired: &Desired) -> Vec<Address> {
+    let mut protected = Vec::new();
+    for (address, want) in instances(desired) {
+        protected.extend(want.protect.then(|| address.clone()));
+        protected.extend(want.teams.iter().filter(|(_, t)| t.protect).map(|(a, _)| a.clone()));
+    }
+    protected
+}
+
+/// Digests of live instances, and of their teams whose token was read.
+pub fn digests(desired: &Desired, snapshot: &Snapshot, key: &DigestKey) -> Vec<(Address, Digest)> {
+    let mut digests = Vec::new();
+    for (address, want) in instances(desired) {
+        if let Some(live) = present(snapshot, address) {
+            digests.push((address.clone(), live.digest(key)));
+            let team = |team| (want.team_address(address, team), team.digest(&live.guid, key));
+            digests.extend(live.teams.iter().filter(|t| t.fingerprint.is_some()).map(team));
+        }
+    }
+    digests
+}
+
+fn instances(desired: &Desired) -> impl Iterator<Item = (&Address, &Instance)> {
+    desired.ibm.values().flat_map(|connection| &connection.instances)
+}
+
+fn present<'a>(snapshot: &'a Snapshot, address: &Address) -> Option<&'a LiveInstance> {
+    snapshot.instances.get(address).and_then(Observed::present)
+}

@@ -1,0 +1,76 @@
+//! What a plan is judged and bound by: declared LogicMonitor objects, as wished and as live.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::address::Address;
+use crate::model::evidence::Managed;
+use crate::model::observed::Observed;
+use crate::model::secret::{Digest, DigestKey};
+use crate::provider::logicmonitor::draft::seen;
+use crate::provider::logicmonitor::state::{Connection, LiveUser, User, tokens_digest};
+use crate::provider::state::{Desired, Snapshot};
+
+/// Ids of the live tokens that connections of the spec use, by the connection in whose portal they
+/// are: one connection must not take the credential of another one.
+pub fn callers(desired: &Desired, snapshot: &Snapshot) -> BTreeMap<Address, BTreeSet<u64>> {
+    let access_ids: BTreeSet<&str> =
+        snapshot.callers.values().filter_map(|c| c.access_id.as_deref()).collect();
+    let ids = |(at, connection): (&Address, &Connection)| {
+        let portal = desired.logicmonitor.iter().filter(|(_, other)| other.same_portal(connection));
+        let told = portal.filter_map(|(other, _)| snapshot.callers.get(other)).flat_map(|c| &c.token_ids);
+        let users = snapshot.users.iter().filter(|(user, _)| at.covers(user));
+        let tokens = users.filter_map(|(_, user)| user.present()).flat_map(|user| &user.tokens);
+        let seen = tokens.filter(|t| t.access_id.as_deref().is_some_and(|id| access_ids.contains(id)));
+        (at.clone(), seen.map(|t| t.id).chain(told.copied()).collect())
+    };
+    desired.logicmonitor.iter().map(ids).collect()
+}
+
+/// How many declared objects of each connection are live.
+pub fn managed(desired: &Desired, snapshot: &Snapshot) -> Vec<Managed> {
+    let row = |(at, connection): (&Address, &Connection)| {
+        let live = |(at, want)| Some((want, present(snapshot, at)?));
+        let users = connection.users.iter().filter_map(live);
+        let tokens = users.map(|(want, live): (&User, _)| seen(want, live)).sum();
+        Managed { connection: at.clone(), tokens, instances: 0 }
+    };
+    desired.logicmonitor.iter().map(row).collect()
+}
+
+/// Addresses of declared tokens.
+pub fn scope(desired: &Desired) -> Vec<Address> {
+    users(desired).flat_map(|(_, user)| user.tokens.keys().cloned()).collect()
+}
+
+/// Addresses under `protect: true`.
+pub fn protected(desired: &Desired) -> Vec<Address> {
+    let mut protected = Vec::new();
+    for (address, want) in users(desired) {
+        protected.extend(want.protect.then(|| address.clone()));
+        protected.extend(want.tokens.iter().filter(|(_, t)| t.protect).map(|(a, _)| a.clone()));
+    }
+    protected
+}
+
+/// Digests of live users, and of the tokens that each declared one is bound to.
+pub fn digests(desired: &Desired, snapshot: &Snapshot, key: &DigestKey) -> Vec<(Address, Digest)> {
+    let mut digests = Vec::new();
+    for (address, want) in users(desired) {
+        if let Some(live) = present(snapshot, address) {
+            digests.push((address.clone(), live.digest(key)));
+            for (token, want) in &want.tokens {
+                let bound = live.bound(want.kind, token.name(), want.id);
+                digests.push((token.clone(), tokens_digest(&bound, key)));
+            }
+        }
+    }
+    digests
+}
+
+fn users(desired: &Desired) -> impl Iterator<Item = (&Address, &User)> {
+    desired.logicmonitor.values().flat_map(|connection| &connection.users)
+}
+
+fn present<'a>(snapshot: &'a Snapshot, address: &Address) -> Option<&'a LiveUser> {
+    snapshot.users.get(address).and_then(Observed::present)
+}
