@@ -95,7 +95,8 @@ fn repeats(step: &Step) -> bool {
 }
 
 async fn pause(act: Act<'_>, wait: Duration) {
-    act.run.tell(Event::Waiting { why: "the vendor's rate limit".into(), seconds: wait.as_secs() });
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    act.run.tell(Event::Waiting { why: "the vendor's rate limit".into(), seconds });
     act.sleep(wait).await;
 }
 

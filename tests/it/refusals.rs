@@ -206,3 +206,15 @@ fn the_state_lock_is_held_by_one() {
     apply(&place).exits(5);
     nothing_changed(&place);
 }
+
+#[test]
+fn ages_that_an_apply_changed_make_an_earlier_plan_stale() {
+    let place = planned();
+    // An apply that touches nothing of the plan's live objects still moves the ledger.
+    let ledger = format!("{STATE}/sandbox/ledger.jsonl");
+    let other = Place::example("quickstart");
+    other.run(&["apply", "examples/quickstart", "--sandbox", "--auto-approve", "--new-state"]).exits(0);
+    place.write(&ledger, &other.read(&ledger));
+    apply(&place).exits(4).says("another apply was made with this state");
+    nothing_changed(&place);
+}

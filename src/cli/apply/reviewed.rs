@@ -93,6 +93,9 @@ pub fn approved(
     let snapshot = session.block_on(session.read(reader, output));
     everything_was_read(plan.plan(), &snapshot)?;
     nothing_moved(session, plan.plan(), &snapshot)?;
+    if plan.plan().ledger_head != session.history.head {
+        return Err(stale("another apply was made with this state since the plan was made".into()));
+    }
     output.data(report::text::plan(plan.plan(), "seal: verified", &output.style).as_bytes());
     Ok(Approved { plan, sealed })
 }
