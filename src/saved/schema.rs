@@ -33,13 +33,7 @@ mod tests {
     #[test]
     fn the_committed_schema_is_the_types_own() {
         let committed = std::fs::read_to_string(PATH).unwrap_or_default();
-        assert!(committed == text(), "write it anew: cargo test --lib saved::schema -- --ignored");
-    }
-
-    #[test]
-    #[ignore = "writes schemas/plan.schema.json"]
-    fn write_the_schema() {
-        std::fs::write(PATH, text()).unwrap();
+        assert!(committed == text(), "write it anew: tokenform schema plan > schemas/plan.schema.json");
     }
 
     #[test]
