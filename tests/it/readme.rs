@@ -59,3 +59,14 @@ fn every_command_block_runs_as_it_stands() {
     }
     assert!(run >= 8, "only {run} commands were found in the README");
 }
+
+/// The spec that the README shows is one: an example that `validate` refuses teaches mistakes.
+#[test]
+fn the_spec_in_the_readme_is_valid() {
+    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    let (_, rest) = readme.split_once("```yaml\n").expect("the README shows a spec");
+    let (spec, _) = rest.split_once("```").unwrap();
+    let place = Place::empty();
+    place.write("spec.yaml", spec);
+    place.run(&["validate", "spec.yaml"]).exits(0).says("the spec is valid");
+}
