@@ -87,7 +87,7 @@ pub async fn apply(admitted: &Admitted, sealed: &[u8], ground: &Ground<'_>) -> R
     let journal = Journal::create(ground.state, &apply_id(ground.env), now, sealed)?;
     let mut run = Run::new(admitted, ground, &journal);
     run.all().await;
-    Ok(run.close().await?)
+    Ok(run.close().await)
 }
 
 /// `20261122T101500Z-1f3a9c20`: sorts by time, never collides.
@@ -235,16 +235,19 @@ impl<'a> Run<'a> {
         (self.ground.events)(event);
     }
 
-    /// Ends the journal in order: what was not begun is given up.
-    async fn close(self) -> Result<Applied, StateError> {
-        self.journal.close(self.ground.env.clock.now()).await?;
+    /// Ends the journal in order: what was not begun is given up. A journal that can't be ended is
+    /// told, and changes nothing of what became of the steps.
+    async fn close(mut self) -> Applied {
+        if let Err(error) = self.journal.close(self.ground.env.clock.now()).await {
+            self.findings.push(error.finding());
+        }
         let nothing_changed = self.outcome.done.is_empty() && self.outcome.in_doubt.is_empty();
-        Ok(Applied {
+        Applied {
             interrupted: self.ground.stop.get(),
             stale: self.stale && nothing_changed,
             outcome: self.outcome,
             findings: self.findings,
-        })
+        }
     }
 }
 

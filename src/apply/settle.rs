@@ -37,6 +37,7 @@ pub async fn settle(
             None => run.skip(step, "not begun when the apply was interrupted".into()),
             Some(log) if log.stage == Stage::Done => run.remember(step, log.facts.clone()),
             Some(log) if log.stage.finished() => {}
+            Some(_) if run.halted => run.skip(step, "the journal can't be written".into()),
             Some(log) => {
                 run.began(step, number);
                 let end = one(&run, step, log).await;
@@ -44,7 +45,7 @@ pub async fn settle(
             }
         }
     }
-    run.close().await
+    Ok(run.close().await)
 }
 
 async fn one(run: &Run<'_>, step: &Step, log: &StepLog) -> Result<End, StateError> {
