@@ -119,8 +119,9 @@ def facets(entry):
     found["team"] = " ".join(teams)
     found["x-version"] = header(entry, "x-version") or ""
     found["scheme"] = scheme_of(entry)
-    # As encoded on the wire; the order says nothing.
-    found["query"] = "&".join(sorted(entry["query"].split("&")))
+    # As encoded on the wire; the order says nothing, and each client has an instance of its own.
+    query = re.sub(r"\bname=mon-[a-z]+", "name=INSTANCE", entry["query"])
+    found["query"] = "&".join(sorted(query.split("&")))
     found["body"] = body(entry)
     found["content-type"] = (header(entry, "content-type") or "") if entry["body"] else ""
     return found

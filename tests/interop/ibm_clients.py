@@ -52,7 +52,8 @@ class Ibm:
             assert len(rows) == len({row["guid"] for row in rows}) == 104, len(rows)
 
     def one(self):
-        rows = self.controller.list_resource_instances(name="mon-sdk").get_result()
+        # As tokenform asks for a single one.
+        rows = self.controller.list_resource_instances(name="mon-sdk", type="service_instance", limit=100).get_result()
         (row,) = rows["resources"]
         for id in (row["guid"], row["crn"]):
             found = self.controller.get_resource_instance(id=id).get_result()
