@@ -55,9 +55,10 @@ pub struct Flags {
 impl Later {
     pub fn refused(&self) -> Failure {
         let (name, instead) = match self {
-            Self::Resume(_) => {
-                ("resume", "`tokenform status` says what is left of an apply, and how to go on.")
-            }
+            Self::Resume(_) => (
+                "resume",
+                "`tokenform apply` settles what an interrupted apply left, before anything else; `tokenform status` shows it.",
+            ),
             Self::Unlock(_) => {
                 ("unlock", "Declare `external_api_auth: ANY` and plan: an unlock has its resets with it.")
             }
