@@ -76,9 +76,18 @@ async fn mutate(act: Act<'_>) -> Result<Effect, StateError> {
             Failure::Throttled(finding, _) if act.step.verb == Verb::Reset => {
                 return Ok(Effect::Nothing(finding));
             }
-            Failure::Throttled(finding, wait) => {
+            Failure::Throttled(finding, wait) if repeats(act.step) => {
                 pause(act, wait).await;
                 finding
+            }
+            // A PATCH sends whole settings back: who wrote them meanwhile must not be overwritten.
+            Failure::Throttled(finding, wait) => {
+                pause(act, wait).await;
+                match watch(act, &facts, &Patience::once()).await {
+                    Look::NotHappened => finding,
+                    Look::Happened(answer) => return Ok(Effect::Happened(answer.over(facts))),
+                    Look::CannotTell(moved) => return Ok(Effect::Nothing(moved)),
+                }
             }
             Failure::Doubt(finding) => match resolve_doubt(act, facts, finding).await? {
                 Effect::Nothing(finding) if repeats(act.step) => finding,

@@ -233,6 +233,22 @@ fn another_writer_between_plan_and_patch_stops_the_lock() {
 }
 
 #[test]
+fn another_writer_while_a_throttled_patch_waits_stops_the_lock() {
+    let meddle =
+        "{ meddle: { parameters: { connection: prod, instance: mon, set: { default_receiver: false } } } }";
+    let throttled = on("PATCH", "/v2/*", "{ reply: { status: 429, body: '{}' } }");
+    // The first read of the instance is right before the PATCH, the second after its window.
+    let written =
+        format!("{{ on: {{ method: GET, path: '/v2/resource_instances/*', nth: 2 }}, do: {meddle} }}");
+    let place = ibm("", OPEN, &format!("{throttled}, {written}"));
+    apply(&place).exits(6).says("another writer?");
+    assert_eq!(changes(&place), ["POST reset", "POST reset", "PATCH"], "no PATCH over another's change");
+    let place = ibm("", OPEN, &throttled);
+    apply(&place).exits(0);
+    assert_eq!(changes(&place), ["POST reset", "POST reset", "PATCH", "PATCH lock"]);
+}
+
+#[test]
 fn a_locked_instance_is_refused_at_plan() {
     let place = ibm("", &format!("locked: true\n        {OPEN}"), "");
     plan(&place).exits(3).says("tokenform::plan::not_writable").says("locked");
