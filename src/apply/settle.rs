@@ -61,7 +61,7 @@ async fn one(run: &Run<'_>, step: &Step, log: &StepLog) -> Result<End, StateErro
             act.refused(act.finding(code::SETTLED_AS_NOTHING, message)).await
         }
         Look::NotHappened => {
-            let message = "it did not happen: the apply was interrupted before the vendor took it";
+            let message = "it did not happen, as far as the vendor shows";
             act.refused(act.finding(code::SETTLED_AS_NOTHING, message)).await
         }
         Look::Happened(answer) => happened(act, answer.over(log.facts.clone()), log).await,
@@ -75,6 +75,9 @@ async fn happened(act: Act<'_>, answer: Answer, log: &StepLog) -> Result<End, St
     let current = log.delivered.iter().filter(|(_, print)| Some(*print) == present);
     let fed: Vec<&str> = current.map(|(slot, _)| slot.as_str()).collect();
     let everyone = act.step.destinations.iter().all(|d| fed.contains(&d.slot().as_str()));
+    if log.stage == Stage::InDoubt && act.step.verb == Verb::Reset && log.facts.fingerprint.is_some() {
+        return still_accepted(act, answer).await;
+    }
     let shown_once = act.step.recovery == Recovery::Marker && answer.value.is_none();
     match (shown_once, everyone, fed.is_empty()) {
         (true, false, true) => orphan(act, answer).await,
@@ -84,6 +87,13 @@ async fn happened(act: Act<'_>, answer: Answer, log: &StepLog) -> Result<End, St
         }
         _ => finish(act, answer, &fed).await,
     }
+}
+
+/// A reset whose key had changed while the old one was still accepted. The old one is lost with the
+/// earlier run, so nobody can try it again: that is told, and never taken for a proof.
+async fn still_accepted(act: Act<'_>, answer: Answer) -> Result<End, StateError> {
+    let message = "the key has changed, but the old one was still accepted, and can't be tried any more";
+    act.failed(answer.facts, act.finding(code::SETTLED_UNPROVED, message)).await
 }
 
 /// An issued token whose secret nobody has.

@@ -288,6 +288,9 @@ codes! {
     SETTLED_AS_NOTHING = "tokenform::apply::settled_as_nothing", Warning,
         "A step of an interrupted apply did not happen.",
         "Plan again; the step is planned anew if it is still wanted.";
+    SETTLED_UNPROVED = "tokenform::apply::settled_unproved", Warning,
+        "A reset of an interrupted apply happened, and its old key was last seen working.",
+        "Reset the token once more: set `issued_after` to now in its `rotate`, or press the console's button.";
     SECRET_LOST = "tokenform::apply::secret_lost", Warning,
         "A secret that is shown once was lost with an interrupted apply.",
         "Plan again; a token that was deleted is issued anew.";

@@ -182,6 +182,23 @@ fn what_cannot_be_seen_is_in_doubt_and_stops_the_next_apply() {
     }
 }
 
+/// An old key that still works is in doubt, and settling it does not make a proof of it.
+#[test]
+fn an_old_key_that_still_works_is_never_settled_as_proved() {
+    let me = "{ reply: { status: 200, body: '{\"user\": {\"id\": 1, \"username\": \"x\", \"currentTeam\": 1}}' } }";
+    // The plan asks once per instance; the 31 asks after the first reset are for the old key.
+    let place = with_faults(&[("method: GET, path: /api/users/me, nth: 5, times: 31", me)]);
+    place.run(&APPLY).exits(6).says("1 in doubt");
+    place
+        .run(&APPLY)
+        .says("Settling apply")
+        .says("tokenform::apply::settled_unproved")
+        .says("was still accepted");
+    let ledger = place.read(&format!("{STATE}/ledger.jsonl"));
+    let line = ledger.lines().find(|line| line.contains("reset ibm.prod.mon-dev")).unwrap();
+    assert!(!line.contains("\"proof\""), "{line}");
+}
+
 #[test]
 fn one_failed_request_is_told_once() {
     let place = with_faults(&[(
@@ -227,6 +244,11 @@ fn a_killed_apply_is_shown_and_settled_before_anything_else() {
     child.wait().unwrap();
     place.run(&["status", SPEC, "--sandbox"]).exits(6).says("reset ibm.prod.mon-dev.team[\"SRE\"]");
     place.run(&PLAN).exits(2).says("tokenform::apply::in_flight");
+    let spec = format!("{SPEC}/tokens.yaml");
+    let text = place.read(&spec);
+    place.write(&spec, &text.replace("max_age: 180d", "max_age: 170d"));
+    place.run(&APPLY).exits(6).says("another version of the spec").says("Put that version back");
+    place.write(&spec, &text);
     let again = place.run(&APPLY).exits(0).says("Settling apply").says("Settled.").says("Apply complete");
     discreet(&place, &again, "after a kill");
     no_reset_twice(&place, "after a kill");

@@ -13,6 +13,7 @@ use crate::model::code;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::source::Sources;
+use crate::plan::document::Plan;
 use crate::state::Unfinished;
 use crate::{report, saved, state};
 
@@ -55,6 +56,7 @@ fn run(
     output: &Rc<Output>,
 ) -> Result<Applied, Failure> {
     let plan = admitted(saved::verify(&unfinished.plan, &session.key)?.plan)?;
+    same_spec(session, plan.plan())?;
     let stop = Cell::new(false);
     let events = |event: Event| output.event(&event);
     let ground = Ground {
@@ -67,4 +69,14 @@ fn run(
         stop: &stop,
     };
     Ok(session.block_on(apply::settle(unfinished, &plan, &ground))?)
+}
+
+/// Destinations and endpoints are the spec's: settling by another one would do what nobody reviewed.
+fn same_spec(session: &Session, plan: &Plan) -> Result<(), Failure> {
+    if plan.spec_digest == session.spec_digest {
+        return Ok(());
+    }
+    let message = "the interrupted apply was made from another version of the spec; nothing was sent";
+    let help = "Put that version back, apply it, and then change the spec.";
+    Err(Failure::new(Exit::Partial, Finding::new(code::UNFINISHED, message).help(help)))
 }
