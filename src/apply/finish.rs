@@ -160,8 +160,8 @@ fn detail(step: &Step, facts: &Facts) -> String {
             format!("{id}probed, delivered to {delivered}")
         }
         (Verb::Deliver, _) => format!("delivered to {delivered}"),
-        (Verb::Lock, _) => "IAM_ONLY, proved: API tokens are refused".into(),
-        (Verb::Unlock, _) => "ANY, proved: API tokens are read again".into(),
+        (Verb::Lock, _) => "IAM_ONLY, read back and probed".into(),
+        (Verb::Unlock, _) => "ANY, read back and probed".into(),
         (verb, _) => format!("{verb}d, confirmed by list"),
     }
 }
