@@ -105,7 +105,6 @@ pub fn is(mode: ibm::AuthMode, teams: &[&str]) -> ibm::LiveInstance {
         service_id: false,
         header: if readable { ibm::HeaderProof::Proven } else { ibm::HeaderProof::AfterUnlock },
         teams: teams.iter().zip(1..).map(team).collect(),
-        members_note: None,
     }
 }
 

@@ -96,7 +96,6 @@ pub fn live(row: &Row, service: Service, origin: String, teams: Vec<LiveTeam>) -
         identity: String::new(),
         service_id: false,
         header: HeaderProof::Unproven("it was not tried: no token is managed here".into()),
-        members_note: members_note(&teams),
         teams,
     }
 }
@@ -104,18 +103,6 @@ pub fn live(row: &Row, service: Service, origin: String, teams: Vec<LiveTeam>) -
 /// A team without its key.
 pub fn team(team: &Team) -> LiveTeam {
     LiveTeam { id: team.id, name: team.name.clone(), fingerprint: None, user_count: team.user_count }
-}
-
-/// A Sysdig token belongs to one identity in a team (contract ibm 5.2): others may hold their own.
-fn members_note(teams: &[LiveTeam]) -> Option<String> {
-    let others = teams.iter().filter_map(|team| {
-        let others = team.user_count?.checked_sub(1).filter(|n| *n > 0)?;
-        Some(format!("{} ({others})", team.name))
-    });
-    let others: Vec<String> = others.collect();
-    let told =
-        || format!("other members may hold tokens of their own, which a reset leaves: {}", others.join(", "));
-    (!others.is_empty()).then(told)
 }
 
 /// Holds when the vendor will take a change of the instance now (contract ibm 2.3, 2.7, 2.9).
@@ -210,14 +197,5 @@ mod tests {
             };
             assert_eq!(check(&row).unwrap_err().code, PLAN_NOT_WRITABLE, "{json}");
         }
-    }
-
-    #[test]
-    fn members_who_may_hold_tokens_are_counted_without_the_caller() {
-        let team =
-            |name: &str, user_count| LiveTeam { id: 1, name: name.into(), fingerprint: None, user_count };
-        let note = members_note(&[team("SRE", Some(4)), team("Solo", Some(1)), team("New", None)]).unwrap();
-        assert!(note.ends_with(": SRE (3)"), "{note}");
-        assert_eq!(members_note(&[team("Solo", Some(1)), team("Empty", Some(0))]), None);
     }
 }

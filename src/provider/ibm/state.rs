@@ -273,7 +273,6 @@ pub struct LiveInstance {
     pub header: HeaderProof,
     /// Visible teams of the product, in id order.
     pub teams: Vec<LiveTeam>,
-    pub members_note: Option<String>,
 }
 
 /// What the probe of the auth mode found.
@@ -351,7 +350,6 @@ impl LiveInstance {
             identity: _,
             service_id: _,
             header: _,
-            members_note: _,
         } = self;
         let binding = InstanceBinding {
             guid,

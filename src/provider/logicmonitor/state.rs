@@ -220,12 +220,6 @@ impl LiveUser {
         let hit = |t: &&LiveToken| t.kind == kind && (t.name() == name || Some(t.id) == pin);
         self.tokens.iter().filter(hit).collect()
     }
-
-    /// All live tokens of one kind and name, in id order.
-    pub fn named(&self, kind: TokenKind, name: &str) -> Vec<&LiveToken> {
-        let hit = |t: &&LiveToken| t.kind == kind && t.name() == name;
-        self.tokens.iter().filter(hit).collect()
-    }
 }
 
 /// The digest of all live tokens that one address stands for, in id order; none is a digest too.

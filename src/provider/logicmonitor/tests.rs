@@ -427,7 +427,7 @@ fn a_token_is_prepared_issued_tried_and_confirmed() {
         let user = read.users[&acme().owner("svc-ci")].present().unwrap();
         let prepared = prepare(stage.reader(), &cx, &step).await.unwrap();
         assert_eq!(prepared.live[0].digest, user.digest(&stage.key));
-        let named = user.named(TokenKind::ApiToken, "ci-deploy");
+        let named = user.bound(TokenKind::ApiToken, "ci-deploy", None);
         assert_eq!(prepared.live[1].digest, tokens_digest(&named, &stage.key));
         assert_eq!(prepared.facts.predecessor, Some(248));
 
