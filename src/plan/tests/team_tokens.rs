@@ -224,3 +224,22 @@ nothing
 "#]]
     );
 }
+
+#[test]
+fn a_change_says_whose_token_it_is_and_how_many_others_may_hold_one() {
+    let note = |users| {
+        let mut world = sre(rotated_team("SRE"));
+        let live = world.snapshot.instances.get_mut(&mon()).unwrap();
+        let crate::model::observed::Observed::Present(live) = live else { panic!("not there") };
+        live.teams[0].user_count = users;
+        world.plan().plan.changes[0].notes[0].clone()
+    };
+    assert!(
+        note(Some(4)).ends_with(" in SRE; 3 other members may hold tokens of their own"),
+        "{}",
+        note(Some(4))
+    );
+    for alone in [Some(1), Some(0), None] {
+        assert!(note(alone).ends_with(" in SRE"), "{}", note(alone));
+    }
+}
