@@ -10,12 +10,19 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+mod points;
+pub use points::{Point, Points};
+
 /// Time, randomness and environment variables.
 #[derive(Clone)]
 pub struct Env {
     pub clock: Clock,
     pub dice: Dice,
     pub vars: Vars,
+    /// The longest that one request may take, in real time.
+    pub deadline: Duration,
+    /// Where a test can stop the run.
+    pub points: Points,
 }
 
 impl Env {
@@ -25,6 +32,8 @@ impl Env {
             clock: Clock::System { offset: SignedDuration::ZERO },
             dice: Dice::System,
             vars: Vars::process(),
+            deadline: Duration::from_secs(30),
+            points: Points::default(),
         }
     }
 }

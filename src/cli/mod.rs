@@ -130,8 +130,12 @@ enum Command {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let env = Env::system();
-    let cli = match parsed(std::env::args_os().collect()) {
+    run_with(std::env::args_os().collect(), Env::system())
+}
+
+/// Runs the program with other arguments, or with a clock, variables and points of its caller's.
+pub fn run_with(args: Vec<OsString>, env: Env) -> ExitCode {
+    let cli = match parsed(args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };

@@ -43,7 +43,7 @@ impl Session {
     pub fn open(global: &Global, path: &Path, env: Env, output: &Output) -> Result<Self, Failure> {
         let loaded = load_spec(path, &env)?;
         output.findings(&loaded.findings, &loaded.sources);
-        let state = StateDir::open(&state_folder(global, path))?;
+        let state = StateDir::open(&state_folder(global, path))?.watched(env.points.clone());
         let key = state.key(&env)?;
         let spec_digest = saved::spec_digest(&loaded.written, &key);
         let (env, desired, sandbox) = match &global.sandbox {

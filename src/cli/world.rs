@@ -115,7 +115,7 @@ impl SandboxTarget {
 
     /// The clock of the world and the credentials that the sandbox issued.
     pub fn env(&self, env: &Env) -> Env {
-        Env { clock: self.clock.clone(), dice: env.dice.clone(), vars: env.vars.with(self.vars.clone()) }
+        Env { clock: self.clock.clone(), vars: env.vars.with(self.vars.clone()), ..env.clone() }
     }
 
     /// The operator of the world begins to press the console's button.

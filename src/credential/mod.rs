@@ -163,7 +163,7 @@ mod tests {
 
     fn env(pairs: &[(&str, &str)]) -> Env {
         let vars: BTreeMap<_, _> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Env { clock: Clock::simulated(None), dice: Dice::seeded(1), vars: Vars::only(vars) }
+        Env { clock: Clock::simulated(None), dice: Dice::seeded(1), vars: Vars::only(vars), ..Env::system() }
     }
 
     async fn value(reference: SecretRef, env: &Env) -> Result<Secret, String> {

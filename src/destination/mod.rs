@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::env::Env;
+use crate::env::{Env, Point};
 use crate::model::address::Address;
 use crate::model::code;
 use crate::model::finding::Finding;
@@ -176,11 +176,15 @@ pub async fn deliver(
     state: &StateDir,
     env: &Env,
 ) -> Result<Receipt, DestinationError> {
+    let stopped = |error: std::io::Error| Trouble::new(error.to_string()).named(name);
+    env.points.pass(Point::HandingOver(name)).map_err(stopped)?;
     let receipt = match destination {
         Destination::File(file) => file::deliver(file, what, state).await,
         Destination::Command(command) => command::deliver(name, command, what, state, env).await,
     };
-    receipt.map_err(|trouble| trouble.named(name))
+    let receipt = receipt.map_err(|trouble| trouble.named(name))?;
+    env.points.pass(Point::HandedOver(name)).map_err(stopped)?;
+    Ok(receipt)
 }
 
 /// The name of a lock file, from what the lock is of.

@@ -10,10 +10,8 @@ use reqwest::{Client, ClientBuilder, Method, NoProxy, Proxy, Url};
 use super::Sent;
 use super::headers::Told;
 use super::sealed::Wiped;
-use crate::env::{Env, Vars};
+use crate::env::{Env, Point, Vars};
 
-/// The longest that one request may take, in real time.
-const DEADLINE: Duration = Duration::from_secs(30);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The most that a list may hold, and that any other reply may.
@@ -59,19 +57,24 @@ pub struct Clients {
 
 impl Clients {
     pub async fn exchange(&self, out: Outgoing<'_>, env: &Env) -> Result<Incoming, NoReply> {
-        let cap = out.cap;
-        let request = self.request(out, &env.vars)?;
-        let mut reply = request.send().await.map_err(|error| no_reply(error.without_url()))?;
+        let (cap, method, url) = (out.cap, out.method, out.url.clone());
+        let request = self.request(out, &env.vars)?.timeout(env.deadline);
+        let no_reply = |error: reqwest::Error| no_reply(error.without_url(), env.deadline);
+        let (method, path) = (method, url.path());
+        env.points.pass(Point::Leaving { method, path }).map_err(stopped)?;
+        let mut reply = request.send().await.map_err(no_reply)?;
         let status = reply.status().as_u16();
         let told = Told::read(reply.headers(), env.clock.now());
         let mut body = Wiped::new(cap, reply.content_length());
         loop {
             match reply.chunk().await {
                 Ok(Some(chunk)) => body.push(&chunk).map_err(|_| too_long(cap))?,
-                Ok(None) => return Ok(Incoming { status, told, body }),
-                Err(error) => return Err(no_reply(error.without_url())),
+                Ok(None) => break,
+                Err(error) => return Err(no_reply(error)),
             }
         }
+        env.points.pass(Point::Arrived { method, path }).map_err(stopped)?;
+        Ok(Incoming { status, told, body })
     }
 
     fn request(&self, out: Outgoing<'_>, vars: &Vars) -> Result<reqwest::RequestBuilder, NoReply> {
@@ -108,7 +111,6 @@ fn base() -> ClientBuilder {
         .no_proxy()
         .tcp_nodelay(true)
         .connect_timeout(CONNECT_DEADLINE)
-        .timeout(DEADLINE)
 }
 
 /// This machine: no roots, so that it works where no CA store is; `localhost` is never asked of a
@@ -160,8 +162,15 @@ fn too_long(cap: usize) -> NoReply {
     NoReply { sent: Sent::Yes, why: format!("the reply is longer than {cap} bytes"), permanent: true }
 }
 
+/// A test stopped the request.
+fn stopped(error: std::io::Error) -> NoReply {
+    let refused = error.kind() == std::io::ErrorKind::ConnectionRefused;
+    let sent = if refused { Sent::No } else { Sent::Maybe };
+    NoReply { sent, why: error.to_string(), permanent: false }
+}
+
 /// Sorts an error. Surely not sent is only what found no one listening.
-fn no_reply(error: reqwest::Error) -> NoReply {
+fn no_reply(error: reqwest::Error, deadline: Duration) -> NoReply {
     let refused = error.is_connect() && chain(&error).any(is_refused);
     let sent = if refused { Sent::No } else { Sent::Maybe };
     let why = if refused {
@@ -169,7 +178,7 @@ fn no_reply(error: reqwest::Error) -> NoReply {
     } else if error.is_timeout() && error.is_connect() {
         format!("no connection within {} s", CONNECT_DEADLINE.as_secs())
     } else if error.is_timeout() {
-        format!("no whole reply within {} s", DEADLINE.as_secs())
+        format!("no whole reply within {} s", deadline.as_secs())
     } else if error.is_dns() {
         "the host's name could not be resolved".to_owned()
     } else if error.is_connect() {

@@ -145,5 +145,6 @@ pub fn env(vars: &[(&str, &str)]) -> Env {
         clock: Clock::simulated(Some("2026-11-22T10:00:00Z".parse().unwrap())),
         dice: Dice::seeded(7),
         vars: Vars::only(vars),
+        ..Env::system()
     }
 }

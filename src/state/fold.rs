@@ -39,8 +39,12 @@ pub fn fold(dir: &StateDir) -> Result<Folded, StateError> {
     let appended = batch.len();
     if appended > 0 {
         ledger.append(dir, batch)?;
+        dir.kept("the ledger")?;
     }
     let archived = if journal.settled() { Some(archive(dir, &journal)?) } else { None };
+    if archived.is_some() {
+        dir.kept("the archived journal")?;
+    }
     let findings = journal.findings.into_iter().chain(ledger.findings).collect();
     Ok(Folded { appended, archived, findings })
 }

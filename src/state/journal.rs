@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::{StateDir, StateError, atomic, lines, make_folder, replay};
+use crate::env::{Point, Points};
 use crate::model::address::Address;
 use crate::model::history::Facts;
 use crate::model::secret::Fingerprint;
@@ -95,6 +96,7 @@ pub struct Journal {
     path: PathBuf,
     asks: Option<Sender<Ask>>,
     thread: Option<JoinHandle<()>>,
+    points: Points,
 }
 
 /// A line to write, and who waits for it.
@@ -130,7 +132,9 @@ impl Journal {
             ErrorKind::AlreadyExists => StateError::Unsettled { path: path.clone() },
             _ => StateError::io("write", &path)(error),
         })?;
-        Self::append_to(path, line.len())
+        let journal = Self::append_to(dir, path, line.len())?;
+        journal.passed()?;
+        Ok(journal)
     }
 
     /// Goes on with the journal of an interrupted apply; what a crash tore is cut off first.
@@ -138,22 +142,22 @@ impl Journal {
         let path = dir.journal_path();
         let read = replay::read(dir)?;
         match read.journal {
-            Some(_) => Self::append_to(path, read.length),
+            Some(_) => Self::append_to(dir, path, read.length),
             None => Err(StateError::io("reopen", &path)(ErrorKind::NotFound.into())),
         }
     }
 
-    fn append_to(path: PathBuf, length: usize) -> Result<Self, StateError> {
+    fn append_to(dir: &StateDir, path: PathBuf, length: usize) -> Result<Self, StateError> {
         let file = lines::append_after(&path, length).map_err(StateError::io("open", &path))?;
-        Self::with_file(path, file, length)
+        Self::with_file(path, file, length, dir.points.clone())
     }
 
-    fn with_file(path: PathBuf, file: File, length: usize) -> Result<Self, StateError> {
+    fn with_file(path: PathBuf, file: File, length: usize, points: Points) -> Result<Self, StateError> {
         let (asks, inbox) = channel();
         let mut pen = Pen { path: path.clone(), file, length, stopped: false };
         let thread = std::thread::Builder::new().name("journal".into()).spawn(move || pen.serve(&inbox));
         let thread = thread.map_err(StateError::io("start the writer of", &path))?;
-        Ok(Self { path, asks: Some(asks), thread: Some(thread) })
+        Ok(Self { path, asks: Some(asks), thread: Some(thread), points })
     }
 
     /// Writes a record; returns once it is on disk. A record that was refused by a full disk is not
@@ -163,7 +167,12 @@ impl Journal {
         let (answer, wait) = oneshot::channel();
         let ask = Ask { line: lines::to_line(&record), answer };
         self.asks.as_ref().ok_or_else(stopped)?.send(ask).map_err(|_| stopped())?;
-        wait.await.map_err(|_| stopped())?
+        wait.await.map_err(|_| stopped())??;
+        self.passed()
+    }
+
+    fn passed(&self) -> Result<(), StateError> {
+        self.points.pass(Point::Recorded).map_err(StateError::io("write", &self.path))
     }
 
     /// Writes [`Record::Closed`]: the run ended in order. Returns the journal's path; [`super::fold`] comes next.
@@ -286,7 +295,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_is_told_to_every_sender() {
         let Ok(full) = OpenOptions::new().append(true).open("/dev/full") else { return };
-        let journal = Journal::with_file("/dev/full".into(), full, 0).unwrap();
+        let journal = Journal::with_file("/dev/full".into(), full, 0, Points::default()).unwrap();
         let results =
             futures_util::future::join_all((0..3).map(|_| journal.record(Record::Closed { at: at() })));
         for result in results.await {

@@ -33,7 +33,7 @@ pub use journal::{Journal, Record};
 pub use lock::{Hold, LockGuard, hold_folder};
 pub use replay::{Stage, StepLog, Unfinished};
 
-use crate::env::Env;
+use crate::env::{Env, Point, Points};
 use crate::model::finding::Finding;
 use crate::model::history::History;
 use crate::model::secret::DigestKey;
@@ -45,6 +45,7 @@ pub struct StateDir {
     by: Mutex<Option<String>>,
     /// One turn per destination lock, so that tasks of one process wait without polling.
     turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    points: Points,
 }
 
 impl StateDir {
@@ -55,7 +56,13 @@ impl StateDir {
         if !ignore.exists() {
             fs::write(&ignore, "*\n").map_err(StateError::io("write", &ignore))?;
         }
-        Ok(Self { path: path.to_owned(), by: Mutex::default(), turns: Mutex::default() })
+        let (by, turns, points) = (Mutex::default(), Mutex::default(), Points::default());
+        Ok(Self { path: path.to_owned(), by, turns, points })
+    }
+
+    /// Tells of each change that is on disk.
+    pub fn watched(self, points: Points) -> Self {
+        Self { points, ..self }
     }
 
     pub fn path(&self) -> &Path {
@@ -115,6 +122,11 @@ impl StateDir {
     /// Where the journal of an apply is, until it is folded into the ledger.
     pub fn journal_path(&self) -> PathBuf {
         self.path.join("journal").join("current.jsonl")
+    }
+
+    /// Called when a change of the folder is on disk.
+    fn kept(&self, what: &'static str) -> Result<(), StateError> {
+        self.points.pass(Point::Kept(what)).map_err(StateError::io("go on with", &self.path))
     }
 
     fn by(&self) -> Option<String> {

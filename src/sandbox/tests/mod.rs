@@ -46,7 +46,7 @@ impl Got {
 
 fn env() -> Env {
     let clock = crate::env::Clock::System { offset: jiff::SignedDuration::ZERO };
-    Env { clock, dice: Dice::seeded(1), vars: Vars::only(BTreeMap::new()) }
+    Env { clock, dice: Dice::seeded(1), vars: Vars::only(BTreeMap::new()), ..Env::system() }
 }
 
 impl Bench {

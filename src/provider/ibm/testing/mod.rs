@@ -113,7 +113,7 @@ impl Bench {
         let fake = Fake::start(world).await;
         let vars = Vars::only(BTreeMap::from([("KEY".into(), format!("{CANARY}-api-key"))]));
         let clock = Clock::simulated(Some("2026-11-22T10:00:00Z".parse().unwrap()));
-        let env = Env { clock, dice: Dice::seeded(1), vars };
+        let env = Env { clock, dice: Dice::seeded(1), vars, ..Env::system() };
         let mut desired = Desired::default();
         desired.ibm.insert(connection_address(), fake.connection());
         let key = DigestKey::new(Secret::new(vec![7; 32]));
