@@ -32,7 +32,7 @@ fn verdict(invariants: &[Invariant], style: &Style) -> String {
 }
 
 /// An invariant in a few words (PRODUCT section 3).
-fn meaning(id: &str) -> &'static str {
+pub(super) fn meaning(id: &str) -> &'static str {
     match id {
         "I1" => "order and coverage",
         "I2" => "no step needs what a lock before it forbids",

@@ -77,6 +77,11 @@ impl Style {
         self.pick(picture, ascii)
     }
 
+    /// The symbol of an action in its colour.
+    pub fn mark(&self, action: Action) -> String {
+        self.paint(Tone::of(action), self.symbol(action))
+    }
+
     /// The first where Unicode can be shown, else the second.
     pub fn pick<'a>(&self, unicode: &'a str, ascii: &'a str) -> &'a str {
         if self.unicode { unicode } else { ascii }

@@ -1,88 +1,55 @@
-//! One change: the sentence, its symbol and reason, the fields `old -> new`, the notes.
+//! The block of one change: the sentence, its symbol and reason, the fields `old -> new`, the notes.
 
-use super::View;
-use crate::model::change::{Action, Change, Field};
-use crate::report::style::Tone;
-use crate::report::{diff, safe};
+use crate::report::diff;
+use crate::report::rows::{ChangeRow, FieldRow};
+use crate::report::style::{Style, Tone};
 
 /// Longer values don't push the arrows of their neighbours to the right.
 const WIDEST: usize = 40;
 
 /// The block of one change, as Terraform shows a resource.
-pub fn block(view: &View<'_>, change: &Change) -> String {
-    let Change { address, kind, action, reason, fields, notes, steps } = change;
-    let style = view.style;
-    let title = format!("  # {} {}", safe::shown(address), sentence(*action));
-    let symbol = style.paint(Tone::of(*action), style.symbol(*action));
-    let mut text = format!("{}\n", style.paint(Tone::Bold, title));
-    text.push_str(&format!("  {symbol} {}: {}\n", safe::line(kind), safe::line(reason)));
-    text.push_str(&self::fields(view, fields));
+pub fn block(row: &ChangeRow, style: &Style) -> String {
+    let ChangeRow { address, kind, action, sentence, reason, fields, notes, step_count, steps } = row;
+    let title = style.paint(Tone::Bold, format!("  # {address} {sentence}"));
+    let mut text = format!("{title}\n  {} {kind}: {reason}\n", style.mark(*action));
+    text.push_str(&self::fields(fields, style));
     for note in notes {
-        text.push_str(&format!("      {} {}\n", style.paint(Tone::Change, "note:"), safe::line(note)));
+        text.push_str(&format!("      {} {note}\n", style.paint(Tone::Change, "note:")));
     }
-    match steps.as_slice() {
-        [] => {}
-        [_] => text.push_str(&format!("      step {}\n", view.numbered(steps))),
-        _ => text.push_str(&format!("      steps {}\n", view.numbered(steps))),
+    match step_count {
+        0 => {}
+        1 => text.push_str(&format!("      step {steps}\n")),
+        _ => text.push_str(&format!("      steps {steps}\n")),
     }
     text
 }
 
-fn sentence(action: Action) -> &'static str {
-    match action {
-        Action::Create => "will be created",
-        Action::Rotate => "will be rotated",
-        Action::Invalidate => "will be invalidated",
-        Action::Deliver => "will be delivered as it is",
-        Action::Enable => "will be enabled",
-        Action::Disable => "will be disabled",
-        Action::Delete => "will be deleted",
-        Action::Lock => "will be locked",
-        Action::Unlock => "will be unlocked",
-        Action::Protect => "will be protected",
-        Action::Unprotect => "will no longer be protected",
-    }
-}
-
-fn fields(view: &View<'_>, fields: &[Field]) -> String {
+fn fields(fields: &[FieldRow], style: &Style) -> String {
     let names = fields.iter().map(|field| width(&field.name)).max().unwrap_or(0);
     let befores = fields.iter().filter(|field| field.after.is_some());
     let befores = befores.filter_map(|field| field.before.as_deref()).map(width);
     let befores = befores.filter(|width| *width <= WIDEST).max().unwrap_or(0);
-    fields.iter().map(|field| self::field(view, field, names, befores)).collect()
+    fields.iter().map(|field| self::field(field, names, befores, style)).collect()
 }
 
-fn field(view: &View<'_>, field: &Field, names: usize, befores: usize) -> String {
-    let Field { name, before, after } = field;
-    let sign = |tone, sign: &str| view.style.paint(tone, sign);
-    let padded = pad(name, names);
-    match (before.as_deref(), after.as_deref()) {
-        (Some(before), Some(after)) if before != after => {
-            if let Some(diff) = parameters(view, field) {
-                return format!("      {} {}\n{diff}", sign(Tone::Change, "~"), safe::line(name));
-            }
-            let (before, after) = (pad(before, befores), safe::line(after));
-            format!("      {} {padded} = {before} -> {after}\n", sign(Tone::Change, "~"))
+fn field(row: &FieldRow, names: usize, befores: usize, style: &Style) -> String {
+    let FieldRow { name, before, after, diff } = row;
+    let sign = |tone, sign: &str| style.paint(tone, sign);
+    if let Some(diff) = diff {
+        let lines = diff::text(diff, "          ", style);
+        return format!("      {} {name}\n{lines}", sign(Tone::Change, "~"));
+    }
+    match (before, after) {
+        (Some(same), Some(_)) if row.is_kept() => format!("        {name:names$} = {same}\n"),
+        (Some(before), Some(after)) => {
+            format!("      {} {name:names$} = {before:befores$} -> {after}\n", sign(Tone::Change, "~"))
         }
-        (Some(same), Some(_)) => format!("        {padded} = {}\n", safe::line(same)),
-        (None, Some(after)) => format!("      {} {padded} = {}\n", sign(Tone::Good, "+"), safe::line(after)),
-        (Some(before), None) => format!("      {} {padded} = {}\n", sign(Tone::Bad, "-"), safe::line(before)),
-        (None, None) => format!("        {padded}\n"),
+        (None, Some(after)) => format!("      {} {name:names$} = {after}\n", sign(Tone::Good, "+")),
+        (Some(before), None) => format!("      {} {name:names$} = {before}\n", sign(Tone::Bad, "-")),
+        (None, None) => format!("        {name:names$}\n"),
     }
 }
 
-/// The raw settings of an instance are long: only what changes in them is shown.
-fn parameters(view: &View<'_>, field: &Field) -> Option<String> {
-    let (before, after) = (field.before.as_deref()?, field.after.as_deref()?);
-    let settings = || diff::settings(before, after, "          ", view.style);
-    (field.name == "parameters").then(settings).flatten()
-}
-
-/// The safe text, filled up with spaces to so many columns.
-fn pad(text: &str, columns: usize) -> String {
-    format!("{:columns$}", safe::line(text))
-}
-
 fn width(text: &str) -> usize {
-    safe::line(text).chars().count()
+    text.chars().count()
 }

@@ -1,0 +1,104 @@
+//! A plan as rows of safe words: what every renderer shows, so that no two of them can disagree.
+//!
+//! All wording is here. A renderer (text, Markdown, HTML, graph) adds its own escapes and its look.
+
+mod change;
+mod opening;
+mod step;
+mod tail;
+
+use std::collections::BTreeMap;
+
+use crate::model::change::Action;
+use crate::model::step::StepId;
+use crate::plan::document::{Plan, numbers};
+use crate::report::safe;
+use crate::report::style::Tone;
+
+pub use change::{ChangeRow, FieldRow};
+pub use step::{NeedRow, StepRow};
+pub use tail::{CountRow, FindingRow, InvariantRow, WaitingRow};
+
+/// A plan, ready to be shown. No text in it can steer a terminal; each is one line unless it says so.
+#[derive(Debug)]
+pub struct Rows {
+    /// What a reviewer must know before the first change.
+    pub opening: Vec<Notice>,
+    /// The actions that occur, in the order of the summary.
+    pub actions: Vec<Action>,
+    pub changes: Vec<ChangeRow>,
+    /// In execution order.
+    pub steps: Vec<StepRow>,
+    pub findings: Vec<FindingRow>,
+    pub waiting: Vec<WaitingRow>,
+    pub invariants: Vec<InvariantRow>,
+    /// The counts of the summary, without zeros after the first six.
+    pub counts: Vec<CountRow>,
+    pub irreversible: u32,
+    /// What a plan without changes claims: no more than was looked at.
+    pub no_changes: Option<&'static str>,
+    /// What is known of the seal, and how long the plan can be applied; `None` for a fresh plan.
+    pub seal: Option<String>,
+}
+
+/// Something about the plan as a whole.
+#[derive(Debug)]
+pub struct Notice {
+    pub title: Option<&'static str>,
+    pub tone: Tone,
+    /// The first stands behind the title.
+    pub lines: Vec<String>,
+}
+
+impl Rows {
+    /// The rows of a plan. `seal` is what is known of its file's seal; empty for a fresh plan.
+    pub fn of(plan: &Plan, seal: &str) -> Self {
+        let view = View { plan, numbers: numbers(plan) };
+        Self {
+            opening: opening::notices(&view),
+            actions: tail::actions(plan),
+            changes: plan.changes.iter().map(|change| change::row(&view, change)).collect(),
+            steps: plan.steps.iter().zip(1..).map(|(step, number)| step::row(&view, step, number)).collect(),
+            findings: tail::findings(&view),
+            waiting: plan.waiting.iter().map(tail::waiting).collect(),
+            invariants: plan.invariants.iter().map(tail::invariant).collect(),
+            counts: tail::counts(plan),
+            irreversible: plan.summary.irreversible,
+            no_changes: tail::no_changes(plan),
+            seal: tail::seal(plan, seal),
+        }
+    }
+
+    /// `1 to create, 0 to rotate, … 2 to invalidate. 5 irreversible.`
+    pub fn summary(&self) -> String {
+        let counts = self.counts.iter().map(|row| format!("{} to {}", row.count, row.action.as_str()));
+        format!("{}. {} irreversible.", counts.collect::<Vec<_>>().join(", "), self.irreversible)
+    }
+
+    /// Whether every invariant was checked and holds.
+    pub fn proved(&self) -> bool {
+        !self.invariants.is_empty() && self.invariants.iter().all(|row| row.holds)
+    }
+}
+
+/// What every row is made from.
+struct View<'a> {
+    plan: &'a Plan,
+    numbers: BTreeMap<&'a StepId, usize>,
+}
+
+impl View<'_> {
+    /// The numbers of some steps as people read them: `1, 2`; one that the plan lacks by its id.
+    fn numbered<'s>(&self, ids: impl IntoIterator<Item = &'s StepId>) -> String {
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for id in ids {
+            match self.numbers.get(id) {
+                Some(number) => known.push(*number),
+                None => unknown.push(format!("`{}` (not in this plan)", safe::shown(id))),
+            }
+        }
+        known.sort_unstable();
+        let known = known.iter().map(ToString::to_string);
+        known.chain(unknown).collect::<Vec<_>>().join(", ")
+    }
+}

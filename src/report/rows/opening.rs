@@ -1,0 +1,88 @@
+//! What a reviewer must know before the first change: new state, target, completeness, limits.
+
+use super::{Notice, View};
+use crate::model::vocabulary::Target;
+use crate::plan::document::{PlanFinding, Source};
+use crate::provider::state::Limits;
+use crate::report::safe;
+use crate::report::style::Tone;
+
+/// The code of the finding whose message names the place without a ledger.
+const NEW_STATE: &str = "tokenform::plan::new_state";
+
+/// Notices about the plan as a whole; none for an ordinary one.
+pub fn notices(view: &View<'_>) -> Vec<Notice> {
+    let all = [new_state(view), target(view), source(view), completeness(view), limits(view)];
+    all.into_iter().flatten().collect()
+}
+
+/// Whether the opening says this finding already.
+pub fn says(view: &View<'_>, finding: &PlanFinding) -> bool {
+    finding.code == NEW_STATE && rests_on_unknown_ages(view)
+}
+
+fn rests_on_unknown_ages(view: &View<'_>) -> bool {
+    view.plan.ledger_head.is_none() && !view.plan.evidence.new_state.is_empty()
+}
+
+fn new_state(view: &View<'_>) -> Option<Notice> {
+    if !rests_on_unknown_ages(view) {
+        return None;
+    }
+    let finding = view.plan.findings.iter().find(|finding| finding.code == NEW_STATE);
+    let message = finding.map_or("no ledger in this plan's state", |finding| &finding.message);
+    let message = safe::line(message.trim_start_matches("NEW STATE: ").trim_end_matches('.'));
+    let numbers = view.numbered(&view.plan.evidence.new_state);
+    Some(Notice {
+        title: Some("NEW STATE:"),
+        tone: Tone::Warn,
+        lines: vec![
+            format!("{message}."),
+            format!("Due only because an age is unknown: step {numbers}."),
+            "Check `--state`. To go on: a reviewed saved plan, a typed `yes`, or `--new-state`.".to_owned(),
+        ],
+    })
+}
+
+fn target(view: &View<'_>) -> Option<Notice> {
+    match view.plan.target {
+        Target::Live => None,
+        Target::Sandbox => Some(plain("Target: sandbox. Nothing real is read or changed.")),
+    }
+}
+
+fn source(view: &View<'_>) -> Option<Notice> {
+    match view.plan.source {
+        Source::Live => None,
+        Source::Snapshot => Some(plain("Made from a snapshot: it can't be applied.")),
+    }
+}
+
+fn completeness(view: &View<'_>) -> Option<Notice> {
+    (!view.plan.complete).then(|| Notice {
+        title: Some("Not complete:"),
+        tone: Tone::Warn,
+        lines: vec!["only a part of the spec was planned.".to_owned()],
+    })
+}
+
+/// The limits that are not the defaults: somebody chose them, and a reviewer should know.
+fn limits(view: &View<'_>) -> Option<Notice> {
+    let Limits { rotate, enable, disable, delete, lock, percent } = view.plan.limits;
+    let usual = Limits::default();
+    let rows = [
+        ("rotate", rotate, usual.rotate),
+        ("enable", enable, usual.enable),
+        ("disable", disable, usual.disable),
+        ("delete", delete, usual.delete),
+        ("lock", lock, usual.lock),
+        ("percent", percent, usual.percent),
+    ];
+    let chosen = rows.into_iter().filter(|(_, now, usual)| now != usual);
+    let chosen: Vec<_> = chosen.map(|(key, now, usual)| format!("{key} {now} (default {usual})")).collect();
+    (!chosen.is_empty()).then(|| plain(&format!("Limits: {}.", chosen.join(", "))))
+}
+
+fn plain(line: &str) -> Notice {
+    Notice { title: None, tone: Tone::Dim, lines: vec![line.to_owned()] }
+}

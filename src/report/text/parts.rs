@@ -1,0 +1,78 @@
+//! What stands around changes and steps: the opening and legend, findings, what waits, the counts.
+
+use crate::plan::document::Plan;
+use crate::report::check;
+use crate::report::rows::{FindingRow, Notice, Rows, WaitingRow};
+use crate::report::style::{Style, Tone};
+
+/// Lines about the plan as a whole; empty for an ordinary one.
+pub fn opening(rows: &Rows, style: &Style) -> String {
+    rows.opening.iter().map(|notice| self::notice(notice, style)).collect()
+}
+
+fn notice(notice: &Notice, style: &Style) -> String {
+    let Notice { title, tone, lines } = notice;
+    let title = title.map(|title| style.paint(*tone, title) + " ").unwrap_or_default();
+    format!("{title}{}\n", lines.join("\n  "))
+}
+
+/// The symbols that the changes below use.
+pub fn legend(rows: &Rows, style: &Style) -> String {
+    let line = |action| format!("  {} {}\n", style.mark(action), action.as_str());
+    let lines: String = rows.actions.iter().map(|action| line(*action)).collect();
+    format!("tokenform will make these changes:\n{lines}")
+}
+
+pub fn no_changes(line: &str, style: &Style) -> String {
+    format!("{}\n", style.paint(Tone::Bold, line))
+}
+
+pub fn findings(rows: &Rows, style: &Style) -> String {
+    let findings = rows.findings.iter().map(|row| finding(row, style)).collect();
+    titled("Findings:", findings, style)
+}
+
+fn finding(row: &FindingRow, style: &Style) -> String {
+    let FindingRow { severity, tone, code, address, message, help } = row;
+    let head = style.paint(*tone, format!("{severity}[{code}]"));
+    let about = address.as_ref().map(|address| format!("{address}: ")).unwrap_or_default();
+    let help = help.map(|help| format!("    help: {help}\n")).unwrap_or_default();
+    format!("  {head}\n    {about}{}\n{help}", message.replace('\n', "\n    "))
+}
+
+pub fn waiting(rows: &Rows, style: &Style) -> String {
+    let waiting = rows.waiting.iter().map(|WaitingRow { address, what, until }| {
+        let until = until.as_ref().map(|at| format!(", until {at}")).unwrap_or_default();
+        format!("  {address}: {what}{until}\n")
+    });
+    titled("Waiting:", waiting.collect(), style)
+}
+
+/// One line where all of them hold, else each of them.
+pub fn invariants(plan: &Plan, rows: &Rows, style: &Style) -> String {
+    if !rows.proved() {
+        return check::admitted(plan, style);
+    }
+    let ids: Vec<_> = rows.invariants.iter().map(|row| row.id.as_str()).collect();
+    let ids = match ids.join(" ").as_str() {
+        "I1 I2 I3 I4 I5 I6 I7" => style.pick("I1–I7", "I1-I7").to_owned(),
+        _ => ids.join(", "),
+    };
+    format!("Invariants {ids} hold; `tokenform check` shows the proof.\n")
+}
+
+/// `Plan: 1 to create, … 2 to invalidate. 5 irreversible.`
+pub fn summary(rows: &Rows, style: &Style) -> String {
+    format!("{} {}\n", style.paint(Tone::Bold, "Plan:"), rows.summary())
+}
+
+pub fn seal(rows: &Rows) -> String {
+    rows.seal.as_ref().map(|seal| format!("{seal}\n")).unwrap_or_default()
+}
+
+fn titled(title: &str, rows: String, style: &Style) -> String {
+    match rows.is_empty() {
+        true => rows,
+        false => format!("{}\n{rows}", style.paint(Tone::Bold, title)),
+    }
+}
