@@ -64,7 +64,7 @@ async fn ask(act: Act<'_>, phase: Phase, answer: &Answer) -> Check {
         act.sleep(wait).await;
         last = match phase {
             Phase::Proof => registry::confirm(reader, &cx, step, act.prepared, answer).await,
-            Phase::Ready | Phase::Effect => registry::ready(reader, &cx, step, answer).await,
+            Phase::Ready | Phase::Effect | Phase::Settle => registry::ready(reader, &cx, step, answer).await,
         };
         if !matches!(last, Check::NotYet(_)) {
             break;
@@ -76,9 +76,10 @@ async fn ask(act: Act<'_>, phase: Phase, answer: &Answer) -> Check {
 /// A mutation that happened and whose effect could not be proved. A lock that may be put back is.
 async fn unproved(act: Act<'_>, facts: Facts, mut finding: Finding) -> Result<End, StateError> {
     act.doubt(&finding.message).await?;
-    let back = match registry::restore(&act.run.writer, &act.context(), act.step, act.prepared).await {
+    let back = match registry::restore(&act.run.writer, &act.context(), act.step, act.prepared, &facts).await
+    {
         Ok(false) => return act.failed(facts, finding).await,
-        Ok(true) => restored(act).await,
+        Ok(true) => restored(act, &facts).await,
         Err(failure) => Check::Never(failure.into_finding()),
     };
     match back {
@@ -95,13 +96,13 @@ async fn unproved(act: Act<'_>, facts: Facts, mut finding: Finding) -> Result<En
 }
 
 /// Asks until what was put back reads back, or patience ends.
-async fn restored(act: Act<'_>) -> Check {
+async fn restored(act: Act<'_>, facts: &Facts) -> Check {
     act.tell("not proved: the earlier parameters are put back");
     let (reader, cx) = (&act.ground().reader, act.context());
     let mut last = Check::NotYet(act.finding(code::HTTP_CALL, "nobody looked whether they are back"));
     for wait in registry::patience(&cx, act.step, Phase::Effect).waits() {
         act.sleep(wait).await;
-        last = registry::restored(reader, &cx, act.step, act.prepared).await;
+        last = registry::restored(reader, &cx, act.step, act.prepared, facts).await;
         if !matches!(last, Check::NotYet(_)) {
             break;
         }

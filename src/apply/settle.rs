@@ -9,8 +9,6 @@
 //!
 //! A look that can't tell leaves the step in doubt.
 
-use std::time::Duration;
-
 use super::act::Act;
 use super::finish::{finish, revoke};
 use super::step::watch;
@@ -20,7 +18,7 @@ use crate::model::step::{Recovery, Step};
 use crate::model::verb::Verb;
 use crate::plan::check::Admitted;
 use crate::provider::registry;
-use crate::provider::steps::{Answer, Hold, Look, Patience, Phase, Prepared};
+use crate::provider::steps::{Answer, Hold, Look, Phase, Prepared};
 use crate::state::journal::Journal;
 use crate::state::{Stage, StateError, StepLog, Unfinished};
 
@@ -54,7 +52,9 @@ async fn one(run: &Run<'_>, step: &Step, log: &StepLog) -> Result<End, StateErro
     let prepared = Prepared { live: Vec::new(), facts: log.facts.clone(), hold: Hold::Nothing };
     let act = Act { run, step, prepared: &prepared };
     let answered = matches!(log.stage, Stage::Answered | Stage::Delivered);
-    match watch(act, &log.facts, &patience(act)).await {
+    // A request of the interrupted run may still be on its way.
+    let patience = registry::patience(&act.context(), step, Phase::Settle);
+    match watch(act, &log.facts, &patience).await {
         Look::CannotTell(finding) => act.in_doubt(finding).await,
         Look::NotHappened if answered => {
             let message = "it was answered, but nothing shows of it now: somebody else may have undone it";
@@ -106,15 +106,4 @@ async fn orphan(act: Act<'_>, answer: Answer) -> Result<End, StateError> {
         }
         Err(finding) => act.in_doubt(finding).await,
     }
-}
-
-/// A look at what a person was to do is not waited for: they may have gone home.
-fn patience(act: Act<'_>) -> Patience {
-    if act.step.verb == Verb::Reset && registry::is_guided(act.ground().desired, act.step) {
-        return Patience {
-            pauses: vec![Duration::ZERO, Duration::from_secs(2)],
-            limit: Duration::from_secs(2),
-        };
-    }
-    registry::patience(&act.context(), act.step, Phase::Effect)
 }

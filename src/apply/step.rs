@@ -90,7 +90,7 @@ async fn mutate(act: Act<'_>) -> Result<Effect, StateError> {
                 }
             }
             Failure::Doubt(finding) => match resolve_doubt(act, facts, finding).await? {
-                Effect::Nothing(finding) if repeats(act.step) => finding,
+                Effect::Nothing(finding) if repeats(act.step) || is_switch(act.step) => finding,
                 effect => return Ok(effect),
             },
         };
@@ -101,6 +101,12 @@ async fn mutate(act: Act<'_>) -> Result<Effect, StateError> {
 /// Whether a mutation that a look found not to have happened may be sent again.
 fn repeats(step: &Step) -> bool {
     step.verb == Verb::Issue || step.verb.properties().repeatable
+}
+
+/// A PATCH that a look found lost may be sent again: it sets the same, and the look has seen that nobody
+/// wrote meanwhile.
+fn is_switch(step: &Step) -> bool {
+    matches!(step.verb, Verb::Lock | Verb::Unlock)
 }
 
 async fn pause(act: Act<'_>, wait: Duration) {

@@ -64,6 +64,9 @@ pub struct Facts {
     /// The setting after the step, for example `IAM_ONLY`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub setting: Option<String>,
+    /// The setting before the step, for a step that may have to be taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub earlier_setting: Option<String>,
 }
 
 impl Facts {
@@ -81,6 +84,7 @@ impl Facts {
             proof,
             identity,
             setting,
+            earlier_setting,
         } = self;
         Self {
             fingerprint: fingerprint.or(earlier.fingerprint),
@@ -94,6 +98,7 @@ impl Facts {
             proof: proof.or(earlier.proof),
             identity: identity.or(earlier.identity),
             setting: setting.or(earlier.setting),
+            earlier_setting: earlier_setting.or(earlier.earlier_setting),
         }
     }
 }

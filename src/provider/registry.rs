@@ -195,17 +195,26 @@ pub async fn restore(
     cx: &steps::Context<'_>,
     step: &Step,
     prepared: &Prepared,
+    facts: &Facts,
 ) -> Result<bool, Failure> {
     match vendor(step).map_err(Failure::Refused)? {
-        Vendor::Ibm if step.verb == Verb::Lock => ibm::steps::restore(writer, cx, step, prepared).await,
+        Vendor::Ibm if step.verb == Verb::Lock => {
+            ibm::steps::restore(writer, cx, step, prepared, facts).await
+        }
         Vendor::Ibm | Vendor::LogicMonitor => Ok(false),
     }
 }
 
 /// Looks once whether what [`restore`] put back is there.
-pub async fn restored(reader: &Reader, cx: &steps::Context<'_>, step: &Step, prepared: &Prepared) -> Check {
+pub async fn restored(
+    reader: &Reader,
+    cx: &steps::Context<'_>,
+    step: &Step,
+    prepared: &Prepared,
+    facts: &Facts,
+) -> Check {
     match vendor(step) {
-        Ok(Vendor::Ibm) => ibm::steps::restored(reader, cx, step, prepared).await,
+        Ok(Vendor::Ibm) => ibm::steps::restored(reader, cx, step, prepared, facts).await,
         Ok(Vendor::LogicMonitor) => Check::Holds(Facts::default()),
         Err(finding) => Check::Never(finding),
     }

@@ -108,6 +108,9 @@ pub enum Failure {
 pub enum Phase {
     /// `look`: has the mutation happened?
     Effect,
+    /// `look` by a later run: has what an interrupted one sent happened? A request that had left may
+    /// still be on its way.
+    Settle,
     /// `ready`: may the new value be delivered?
     Ready,
     /// `confirm`: is it proved?

@@ -108,15 +108,23 @@ fn a_patch_whose_answer_is_lost_after_it_was_done_is_found_done() {
 }
 
 #[test]
-fn a_patch_that_got_lost_is_looked_for_and_not_sent_again() {
+fn a_patch_that_got_lost_is_looked_for_before_it_is_sent_again() {
     let place = ibm("", OPEN, &on("PATCH", "/v2/*", "drop_before"));
-    apply(&place).exits(6).says("brought no reply");
-    assert_eq!(changes(&place), ["POST reset", "POST reset", "PATCH"]);
+    apply(&place).exits(0).says("Apply complete");
+    assert_eq!(changes(&place), ["POST reset", "POST reset", "PATCH", "PATCH lock"]);
     let tape = place.tape(TAPE);
-    let patch = tape.iter().position(|e| e["method"] == "PATCH").unwrap();
-    let looks =
-        tape[patch..].iter().filter(|e| e["path"].as_str().unwrap().starts_with("/v2/resource_instances/"));
+    let patches: Vec<_> = (0..tape.len()).filter(|at| tape[*at]["method"] == "PATCH").collect();
+    let between = &tape[patches[0] + 1..patches[1]];
+    let looks = between.iter().filter(|e| e["path"].as_str().unwrap().starts_with("/v2/resource_instances/"));
     assert!(looks.count() > 2);
+}
+
+#[test]
+fn a_patch_that_always_gets_lost_is_sent_so_often_and_no_more() {
+    let lost = "{ on: { method: PATCH, path: \"/v2/*\", times: 0 }, do: drop_before }";
+    let place = ibm("", OPEN, lost);
+    apply(&place).exits(6).says("brought no reply");
+    assert_eq!(changes(&place), ["POST reset", "POST reset", "PATCH", "PATCH", "PATCH"]);
     plan(&place).exits(0).says("1 to lock");
 }
 

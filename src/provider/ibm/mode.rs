@@ -40,7 +40,11 @@ pub async fn prepare(site: &Site<'_>, cx: &Context<'_>) -> Told<Prepared> {
         parameters: row.parameters().map(str::to_owned),
         updated_at: row.updated_at.clone().unwrap_or_default(),
     };
-    let facts = Facts { setting: Some(target(site.step)?.as_str().to_owned()), ..Facts::default() };
+    let facts = Facts {
+        setting: Some(target(site.step)?.as_str().to_owned()),
+        earlier_setting: Some(earlier_setting(row.parameters())),
+        ..Facts::default()
+    };
     Ok(Prepared { live: vec![site.expect(&row, &teams)], facts, hold })
 }
 
@@ -71,22 +75,46 @@ pub async fn set(
 
 /// Puts the earlier setting back after a lock whose effect could not be proved. Only for Workload
 /// Protection, where `external_api_auth` is undocumented (contract ibm 4.4); `false`: nothing to do.
+/// `facts` are those of the `Began` record: after a crash they are all that is known of before.
 pub async fn restore(
     writer: &Writer,
     site: &Site<'_>,
     cx: &Context<'_>,
     prepared: &Prepared,
+    facts: &Facts,
 ) -> Result<bool, Failure> {
     if site.declared.service != Service::WorkloadProtection || site.step.verb != Verb::Lock {
         return Ok(false);
     }
     let refused = |finding: Box<Finding>| Failure::Refused(*finding);
-    let before = parameters_before(site, prepared).map_err(refused)?;
-    let earlier = earlier_setting(before);
-    let Some(body) = parameters::with_setting(before, &earlier) else {
-        return Err(refused(no_object(site)));
+    let body = match &prepared.hold {
+        Hold::Lock { parameters, .. } => {
+            let before = parameters.as_deref();
+            parameters::with_setting(before, &earlier_setting(before))
+        }
+        Hold::Nothing | Hold::OldValue(_) => {
+            let earlier = journaled_setting(site, facts).map_err(refused)?;
+            let row = site.row().await.map_err(|error| refused(error.finding))?;
+            still_ours(site, &row).map_err(refused)?;
+            parameters::with_setting(row.parameters(), earlier)
+        }
     };
+    let body = body.ok_or_else(|| refused(no_object(site)))?;
     send(writer, site, cx, &body).await.map(|()| true)
+}
+
+/// What the journal says of the setting before the step.
+fn journaled_setting<'f>(site: &Site<'_>, facts: &'f Facts) -> Told<&'f str> {
+    facts.earlier_setting.as_deref().ok_or_else(|| unconfirmed(site, "the earlier setting is not known"))
+}
+
+/// What somebody else has set since is not written over.
+fn still_ours(site: &Site<'_>, row: &Row) -> Told<()> {
+    let (is, ours) = (parameters::setting(row.parameters()), target(site.step)?);
+    match is.as_deref() == Some(ours.as_str()) && !row.busy() {
+        true => Ok(()),
+        false => Err(unconfirmed(site, "somebody else changes the instance")),
+    }
 }
 
 /// A missing setting is said outright: leaving it out may leave it as it is (contract ibm 2.5).
@@ -95,9 +123,16 @@ fn earlier_setting(before: Option<&str>) -> String {
 }
 
 /// Do the earlier parameters read back after [`restore`]?
-pub async fn restored(site: &Site<'_>, prepared: &Prepared) -> Check {
-    let before = match parameters_before(site, prepared) {
-        Ok(before) => before,
+pub async fn restored(site: &Site<'_>, prepared: &Prepared, facts: &Facts) -> Check {
+    let known = match &prepared.hold {
+        Hold::Lock { parameters, .. } => Ok((earlier_setting(parameters.as_deref()), parameters.as_deref())),
+        // of the other parameters nothing is known after a crash, and they were sent as they were read
+        Hold::Nothing | Hold::OldValue(_) => {
+            journaled_setting(site, facts).map(|earlier| (earlier.to_owned(), None))
+        }
+    };
+    let (earlier, before) = match known {
+        Ok(known) => known,
         Err(finding) => return Check::Never(*finding),
     };
     let row = match site.row().await {
@@ -105,7 +140,7 @@ pub async fn restored(site: &Site<'_>, prepared: &Prepared) -> Check {
         Err(error) => return Check::NotYet(*error.finding),
     };
     let setting = parameters::setting(row.parameters());
-    if row.busy() || setting.as_deref() != Some(earlier_setting(before).as_str()) {
+    if row.busy() || setting.as_deref() != Some(earlier.as_str()) {
         let is = setting.as_deref().unwrap_or("missing");
         return Check::NotYet(*unconfirmed(site, &format!("`external_api_auth` is {is} still")));
     }
@@ -210,7 +245,11 @@ enum Seen {
 /// Contract ibm 2.7. Without `before`, the setting alone tells: it was another one when the step began.
 fn judge(row: &Row, target: AuthMode, before: Option<&Before<'_>>) -> Seen {
     let moved = before.is_none_or(|before| is_later(before.updated_at, row.updated_at.as_deref()));
-    if row.busy() || !moved {
+    if row.busy() {
+        let told = "an operation on the instance is still in progress";
+        return Seen::Unclear(IBM_MODE_UNCONFIRMED, told.to_owned());
+    }
+    if !moved {
         return Seen::NotDone;
     }
     let op = row.last_operation.clone().unwrap_or_default();
@@ -325,7 +364,8 @@ mod tests {
         assert_eq!(seen(LOCKED, DONE, LATER, Some(&BEFORE)), Seen::Done);
         assert_eq!(seen(LOCKED, DONE, BEFORE.updated_at, Some(&BEFORE)), Seen::NotDone);
         let busy = r#"{"type":"update","state":"in progress"}"#;
-        assert_eq!(seen(LOCKED, busy, LATER, Some(&BEFORE)), Seen::NotDone);
+        assert!(is_unclear(&seen(LOCKED, busy, LATER, Some(&BEFORE)), "still in progress"));
+        assert!(is_unclear(&seen(LOCKED, busy, BEFORE.updated_at, None), "still in progress"));
     }
 
     #[test]

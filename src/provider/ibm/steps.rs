@@ -100,15 +100,22 @@ pub async fn restore(
     cx: &Context<'_>,
     step: &Step,
     prepared: &Prepared,
+    facts: &Facts,
 ) -> Result<bool, Failure> {
     let site = Site::of(writer.reader(), cx, step).map_err(|finding| Failure::Refused(*finding))?;
-    mode::restore(writer, &site, cx, prepared).await
+    mode::restore(writer, &site, cx, prepared, facts).await
 }
 
 /// Looks once whether the earlier `parameters` are back after [`restore`].
-pub async fn restored(reader: &Reader, cx: &Context<'_>, step: &Step, prepared: &Prepared) -> Check {
+pub async fn restored(
+    reader: &Reader,
+    cx: &Context<'_>,
+    step: &Step,
+    prepared: &Prepared,
+    facts: &Facts,
+) -> Check {
     match Site::of(reader, cx, step) {
-        Ok(site) => mode::restored(&site, prepared).await,
+        Ok(site) => mode::restored(&site, prepared, facts).await,
         Err(finding) => Check::Never(*finding),
     }
 }
@@ -134,6 +141,12 @@ pub fn patience(cx: &Context<'_>, step: &Step, phase: Phase) -> Patience {
     match (phase, step.verb) {
         (Phase::Effect, Verb::Reset) => reset_patience(cx, step),
         (Phase::Effect, Verb::Lock | Verb::Unlock) => seconds(&[1, 10], 600),
+        (Phase::Settle, Verb::Reset) => match guide(cx, step) {
+            // who was to press the button may have gone home
+            Some(_) => seconds(&[0, 2], 2),
+            None => seconds(&[0, 1, 2, 5], 30),
+        },
+        (Phase::Settle, Verb::Lock | Verb::Unlock) => seconds(&[0, 2, 5], 30),
         (Phase::Proof, Verb::Reset | Verb::Lock | Verb::Unlock) => seconds(&[0, 2], 60),
         _ => seconds(&[0], 0),
     }

@@ -156,6 +156,7 @@ pub fn patience(_step: &Step, phase: Phase) -> Patience {
     let (pauses, limit): (&[u64], u64) = match phase {
         Phase::Ready => (&[2, 5, 15], 22),
         Phase::Effect => (&[2, 10], 12),
+        Phase::Settle => (&[0, 2, 10], 12),
         Phase::Proof => (&[0, 2, 5, 10], 27),
     };
     Patience {

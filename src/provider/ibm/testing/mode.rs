@@ -6,7 +6,7 @@ use super::*;
 use crate::model::code::{IBM_PARAMETERS_CHANGED, LOCK_NOT_COVERED, PLAN_NOT_WRITABLE};
 use crate::model::history::Proof;
 use crate::provider::ibm::read::read_connection;
-use crate::provider::ibm::steps::restore;
+use crate::provider::ibm::steps::{restore, restored};
 use crate::provider::steps::Hold;
 
 const TEAMS: [(&str, u64); 2] = [("Monitor Operations", 10001), ("SRE", 10002)];
@@ -64,8 +64,8 @@ async fn an_asynchronous_lock_is_looked_at_until_it_ended() {
     let lock = covered_lock(&mut bench);
     let prepared = prepared(&bench, &lock).await;
     assert!(mutated(&bench, &lock, &prepared).await.is_ok());
-    assert!(matches!(looked(&bench, &lock, &prepared).await, Look::NotHappened));
-    assert!(matches!(looked(&bench, &lock, &prepared).await, Look::NotHappened));
+    assert!(matches!(looked(&bench, &lock, &prepared).await, Look::CannotTell(_)));
+    assert!(matches!(looked(&bench, &lock, &prepared).await, Look::CannotTell(_)));
     happened(&bench, &lock, &prepared).await;
 }
 
@@ -152,10 +152,41 @@ async fn only_workload_protection_is_restored() {
     assert!(mutated(&bench, &lock, &prepared).await.is_ok());
     assert_ne!(bench.fake.world().parameters, before);
     let writer = Writer::for_test(bench.reader.clone());
-    assert!(restore(&writer, &bench.cx(), &lock, &prepared).await.is_ok_and(|done| done));
+    assert!(restore(&writer, &bench.cx(), &lock, &prepared, &prepared.facts).await.is_ok_and(|done| done));
     assert_eq!(bench.fake.world().parameters, before);
     bench.instance().service = Service::Monitoring;
-    assert!(restore(&writer, &bench.cx(), &lock, &prepared).await.is_ok_and(|done| !done));
+    assert!(restore(&writer, &bench.cx(), &lock, &prepared, &prepared.facts).await.is_ok_and(|done| !done));
+}
+
+/// What is left of a step's preparation after a crash: its `Began` record.
+fn journaled(prepared: &Prepared) -> Prepared {
+    Prepared { live: Vec::new(), facts: prepared.facts.clone(), hold: Hold::Nothing }
+}
+
+#[tokio::test]
+async fn after_a_crash_the_journal_knows_the_setting_to_put_back() {
+    let mut bench = Bench::new(World::default()).await;
+    let lock = covered_lock(&mut bench);
+    let before = bench.fake.world().parameters.clone();
+    let prepared = prepared(&bench, &lock).await;
+    let left = journaled(&prepared);
+    bench.instance().service = Service::WorkloadProtection;
+    assert_eq!(left.facts.earlier_setting.as_deref(), Some("ANY"));
+    let writer = Writer::for_test(bench.reader.clone());
+    // Nothing of ours to take back, or somebody else's setting: nothing is written over it.
+    let refused = restore(&writer, &bench.cx(), &lock, &left, &left.facts).await;
+    assert!(matches!(refused, Err(Failure::Refused(_))));
+    assert!(mutated(&bench, &lock, &prepared).await.is_ok());
+    assert!(!matches!(
+        restored(&bench.reader, &bench.cx(), &lock, &left, &left.facts).await,
+        Check::Holds(_)
+    ));
+    assert!(restore(&writer, &bench.cx(), &lock, &left, &left.facts).await.is_ok_and(|done| done));
+    holds(restored(&bench.reader, &bench.cx(), &lock, &left, &left.facts).await);
+    assert_eq!(bench.fake.world().parameters, before);
+    // A journal of an earlier version does not know it.
+    let unknown = Facts::default();
+    assert!(matches!(restored(&bench.reader, &bench.cx(), &lock, &left, &unknown).await, Check::Never(_)));
 }
 
 #[tokio::test]
