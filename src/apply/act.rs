@@ -67,7 +67,8 @@ impl<'r> Act<'r> {
             at: self.now(),
             attempt,
             facts: facts.clone(),
-            rationale: self.run.reason(step),
+            reason: self.run.reason(step),
+            rationale: None,
         };
         self.record(began).await?;
         self.run.begun.set(true);

@@ -72,7 +72,7 @@ async fn one(run: &Run<'_>, step: &Step, log: &StepLog) -> Result<End, StateErro
 /// and that not everybody has is lost.
 async fn happened(act: Act<'_>, answer: Answer, log: &StepLog) -> Result<End, StateError> {
     let present = answer.facts.fingerprint.as_ref();
-    let current = log.delivered.iter().filter(|(_, print)| Some(*print) == present);
+    let current = log.delivered.iter().filter(|(_, receipt)| Some(&receipt.fingerprint) == present);
     let fed: Vec<&str> = current.map(|(slot, _)| slot.as_str()).collect();
     let everyone = act.step.destinations.iter().all(|d| fed.contains(&d.slot().as_str()));
     if log.stage == Stage::InDoubt && act.step.verb == Verb::Reset && log.facts.fingerprint.is_some() {

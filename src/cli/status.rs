@@ -57,7 +57,7 @@ fn left_behind(state: &StateDir, env: &Env, output: &Output) -> Result<Option<Un
         return Ok(None);
     }
     let who = state::who(env);
-    let _lock = state.lock(who.as_deref().unwrap_or("someone"))?;
+    let _lock = state.lock(&who)?;
     let folded = state::fold(state)?;
     output.findings(&folded.findings, &Sources::default());
     Ok(state.unfinished()?)

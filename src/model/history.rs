@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::Address;
 use super::secret::Fingerprint;
+use super::who::Who;
 
 /// The ledger, added up per object.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +33,16 @@ pub struct Past {
     /// When a step of ours opened the instance; a later lock forgets it. Tokens issued before may
     /// work again since then.
     pub unlocked_at: Option<Timestamp>,
+    /// The hold that an unlock of ours has set, until it ends or the instance is locked.
+    pub hold: Option<Hold>,
+}
+
+/// Why an unlocked instance is not locked again, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    pub until: Timestamp,
+    pub reason: String,
+    pub by: Who,
 }
 
 /// What is learnt while a step runs. Secret-free: stored in the journal and in the ledger.
@@ -67,6 +78,9 @@ pub struct Facts {
     /// The setting before the step, for a step that may have to be taken back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub earlier_setting: Option<String>,
+    /// Until when an unlocked instance is not locked again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold_until: Option<Timestamp>,
 }
 
 impl Facts {
@@ -85,6 +99,7 @@ impl Facts {
             identity,
             setting,
             earlier_setting,
+            hold_until,
         } = self;
         Self {
             fingerprint: fingerprint.or(earlier.fingerprint),
@@ -99,8 +114,19 @@ impl Facts {
             identity: identity.or(earlier.identity),
             setting: setting.or(earlier.setting),
             earlier_setting: earlier_setting.or(earlier.earlier_setting),
+            hold_until: hold_until.or(earlier.hold_until),
         }
     }
+}
+
+/// That a slot was given a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    pub fingerprint: Fingerprint,
+    /// Absent where a ledger of version 1 tells of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
 }
 
 /// How a reset was judged (PRODUCT section 2).

@@ -17,3 +17,4 @@ pub mod step;
 pub mod vendor_sample;
 pub mod verb;
 pub mod vocabulary;
+pub mod who;

@@ -9,7 +9,10 @@ use crate::state::{Stage, StepLog, Unfinished};
 /// The steps of an unfinished apply with the state each is in, as its journal has it, and how to go on.
 pub fn in_flight(unfinished: &Unfinished, style: &Style) -> String {
     let id = safe::line(&unfinished.apply_id);
-    let by = unfinished.by.as_deref().map_or(String::new(), |by| format!(" by {}", safe::line(by)));
+    let by = match unfinished.by.is_unknown() {
+        true => String::new(),
+        false => format!(" by {}", safe::shown(&unfinished.by)),
+    };
     let title = format!("Apply {id}, begun {}{by}, did not come to its end:", unfinished.at);
     let mut text = format!("{}\n", style.paint(Tone::Warn, title));
     for log in &unfinished.steps {
@@ -102,6 +105,7 @@ mod tests {
             at,
             attempt: 1,
             facts,
+            reason: None,
             rationale: None,
         }
     }

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::journal::Record;
-use super::ledger::{self, Line};
+use super::ledger::{self, Entry, Finished, Line};
 use super::replay::{self, Stage, StepLog, Unfinished};
 use super::{StateDir, StateError, atomic};
 use crate::model::code;
 use crate::model::finding::Finding;
+use crate::model::secret::sha256_hex;
 
 /// What a fold did.
 #[derive(Debug, Default)]
@@ -33,9 +34,9 @@ pub fn fold(dir: &StateDir) -> Result<Folded, StateError> {
     };
     let ledger = ledger::read(dir)?;
     let known = ledger.known();
-    let finished = journal.steps.iter().filter_map(|log| line(&journal, log));
-    let batch: Vec<Line> =
-        finished.filter(|line| !known.contains(&(line.apply.as_str(), &line.step))).collect();
+    let plan = sha256_hex(&journal.plan);
+    let new = journal.steps.iter().filter(|log| !known.contains(&(journal.apply_id.as_str(), &log.step)));
+    let batch: Vec<Line> = new.filter_map(|log| line(&journal, &plan, log)).collect();
     let appended = batch.len();
     if appended > 0 {
         ledger.append(dir, batch)?;
@@ -50,23 +51,28 @@ pub fn fold(dir: &StateDir) -> Result<Folded, StateError> {
 }
 
 /// The ledger's line of a step that happened; none for one that did not, or that nobody knows of.
-fn line(journal: &Unfinished, log: &StepLog) -> Option<Line> {
+fn line(journal: &Unfinished, plan: &str, log: &StepLog) -> Option<Line> {
     match log.stage {
-        Stage::Done | Stage::Failed => Some(Line {
-            version: ledger::VERSION,
-            apply: journal.apply_id.clone(),
-            step: log.step.clone(),
-            at: finished_at(log),
-            address: log.address.clone(),
-            verb: log.verb,
-            facts: log.facts.clone(),
-            delivered: log.delivered.clone(),
-            rationale: log.rationale.clone(),
-            by: journal.by.clone(),
-            prev: None,
-        }),
-        Stage::Began | Stage::Answered | Stage::Delivered | Stage::Refused | Stage::InDoubt => None,
+        Stage::Done | Stage::Failed => {}
+        Stage::Began | Stage::Answered | Stage::Delivered | Stage::Refused | Stage::InDoubt => return None,
     }
+    let (reason, rationale) = match &log.reason {
+        Some(reason) => (Some(reason.clone()), log.rationale.clone()),
+        // a journal of version 1
+        None => (log.rationale.clone(), None),
+    };
+    let finished = Finished {
+        apply: journal.apply_id.clone(),
+        plan: Some(plan.to_owned()),
+        step: log.step.clone(),
+        address: log.address.clone(),
+        verb: log.verb,
+        rationale,
+        facts: log.facts.clone(),
+        delivered: log.delivered.clone(),
+    };
+    let entry = Entry::Step(Box::new(finished));
+    Some(Line { at: finished_at(log), by: journal.by.clone(), reason, entry })
 }
 
 fn finished_at(log: &StepLog) -> Timestamp {

@@ -20,9 +20,10 @@ use crate::model::history::Facts;
 use crate::model::secret::Fingerprint;
 use crate::model::step::StepId;
 use crate::model::verb::Verb;
+use crate::model::who::Who;
 
-/// The journal's format version; a newer one is refused.
-pub const VERSION: u32 = 1;
+/// The journal's format version; a newer one is refused, older ones are read.
+pub const VERSION: u32 = 2;
 
 /// One line of a journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +34,8 @@ pub enum Record {
         version: u32,
         apply_id: String,
         at: Timestamp,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        by: Option<String>,
+        #[serde(default, skip_serializing_if = "Who::is_unknown")]
+        by: Who,
         plan: String,
     },
     /// Written and synced before the step's request leaves.
@@ -46,6 +47,10 @@ pub enum Record {
         /// From 1.
         attempt: u32,
         facts: Facts,
+        /// Why the step is in the plan.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// What the spec says of it; in version 1, the reason.
         rationale: Option<String>,
     },
     /// The vendor's answer, or a look, said that it happened.
@@ -265,7 +270,7 @@ mod tests {
         let text = std::fs::read_to_string(journal.path()).unwrap();
         assert_eq!(
             text,
-            "{\"opened\":{\"version\":1,\"apply_id\":\"a1\",\"at\":\"2026-11-22T10:00:00Z\",\"plan\":\"{}\"}}\n\
+            "{\"opened\":{\"version\":2,\"apply_id\":\"a1\",\"at\":\"2026-11-22T10:00:00Z\",\"plan\":\"{}\"}}\n\
              {\"closed\":{\"at\":\"2026-11-22T10:00:00Z\"}}\n"
         );
     }

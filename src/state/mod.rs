@@ -5,7 +5,7 @@
 //!   .gitignore        *
 //!   key               32 bytes in base64, 0600; or TOKENFORM_KEY
 //!   lock              held by a running apply
-//!   ledger.jsonl      append-only, hash-chained; written by `fold` alone
+//!   ledger.jsonl      append-only, hash-chained; written by `fold`, and by `ledger::add` for what no journal tells
 //!   journal/          current.jsonl while an apply is not settled, then APPLYID.jsonl
 //!   locks/            one per destination
 //! ```
@@ -20,6 +20,7 @@ mod lines;
 mod lock;
 mod past;
 pub mod replay;
+mod who;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,17 +33,19 @@ pub use fold::{Folded, fold};
 pub use journal::{Journal, Record};
 pub use lock::{Hold, LockGuard, hold_folder};
 pub use replay::{Stage, StepLog, Unfinished};
+pub use who::who;
 
 use crate::env::{Env, Point, Points};
 use crate::model::finding::Finding;
 use crate::model::history::History;
 use crate::model::secret::DigestKey;
+use crate::model::who::Who;
 
 /// A state folder.
 pub struct StateDir {
     path: PathBuf,
     /// Who locked it, for the journal and the ledger.
-    by: Mutex<Option<String>>,
+    by: Mutex<Who>,
     /// One turn per destination lock, so that tasks of one process wait without polling.
     turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
     points: Points,
@@ -83,9 +86,9 @@ impl StateDir {
 
     /// Locks the state until the guard is dropped, or the process ends. Does not wait.
     /// `who` ([`who`]) is shown to others meanwhile, and is the ledger's `by`.
-    pub fn lock(&self, who: &str) -> Result<LockGuard, StateError> {
-        let guard = lock::exclusive(&self.path.join("lock"), who)?;
-        *self.by.lock().unwrap_or_else(PoisonError::into_inner) = Some(who.to_owned());
+    pub fn lock(&self, who: &Who) -> Result<LockGuard, StateError> {
+        let guard = lock::exclusive(&self.path.join("lock"), &who.to_string())?;
+        who.clone_into(&mut self.by.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(guard)
     }
 
@@ -129,7 +132,7 @@ impl StateDir {
         self.points.pass(Point::Kept(what)).map_err(StateError::io("go on with", &self.path))
     }
 
-    fn by(&self) -> Option<String> {
+    fn by(&self) -> Who {
         self.by.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -137,16 +140,6 @@ impl StateDir {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         turns.entry(slot.to_owned()).or_default().clone()
     }
-}
-
-/// `user@host` as the environment tells it; `user`, or nothing, where it doesn't.
-pub fn who(env: &Env) -> Option<String> {
-    let var = |name: &str| env.vars.get(name).filter(|value| !value.is_empty());
-    let user = var("USER").or_else(|| var("LOGNAME"))?;
-    Some(match var("HOSTNAME") {
-        Some(host) => format!("{user}@{host}"),
-        None => user,
-    })
 }
 
 /// Makes a folder, and those above it, with mode 0700; keeps one that is there.
@@ -184,16 +177,5 @@ mod tests {
         fs::write(&path, "").unwrap();
         let error = StateDir::open(&path).err().unwrap().to_string();
         assert!(error.contains("state"), "{error}");
-    }
-
-    #[test]
-    fn who_is_user_at_host() {
-        let env = |pairs: &[(&str, &str)]| {
-            let vars = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-            Env { vars: crate::env::Vars::only(vars), ..Env::system() }
-        };
-        assert_eq!(who(&env(&[("USER", "ada"), ("HOSTNAME", "ci-1")])).unwrap(), "ada@ci-1");
-        assert_eq!(who(&env(&[("USER", ""), ("LOGNAME", "ada")])).unwrap(), "ada");
-        assert_eq!(who(&env(&[])), None);
     }
 }

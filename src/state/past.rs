@@ -1,7 +1,7 @@
 //! The ledger added up per object: the latest of each fact.
 
-use super::ledger::{Ledger, Line};
-use crate::model::history::{History, Past};
+use super::ledger::{Entry, Finished, Ledger, Line};
+use crate::model::history::{History, Hold, Past};
 use crate::model::verb::Verb;
 
 pub(super) fn history(ledger: &Ledger) -> History {
@@ -13,45 +13,69 @@ pub(super) fn history(ledger: &Ledger) -> History {
 }
 
 fn add(history: &mut History, line: &Line) {
-    let past = history.objects.entry(line.address.clone()).or_default();
-    if another(past, line) {
-        retire(past, line);
+    match &line.entry {
+        Entry::Step(step) => finished(history, line, step),
+        Entry::HoldEnded { address } => {
+            if let Some(past) = history.objects.get_mut(address) {
+                past.hold = None;
+            }
+        }
+        Entry::Forgotten { address } => history.objects.retain(|object, _| !address.covers(object)),
+        Entry::Abandoned { .. } | Entry::LockBroken { .. } => {}
+    }
+}
+
+fn finished(history: &mut History, line: &Line, step: &Finished) {
+    let past = history.objects.entry(step.address.clone()).or_default();
+    if another(past, step) {
+        retire(past, step);
         return;
     }
-    match line.verb {
-        Verb::Reset | Verb::Issue => renew(past, line),
-        Verb::Enable | Verb::Disable => past.enabled = Some(line.verb == Verb::Enable),
+    match step.verb {
+        Verb::Reset | Verb::Issue => renew(past, line, step),
+        Verb::Enable | Verb::Disable => past.enabled = Some(step.verb == Verb::Enable),
         Verb::Delete => *past = Past::default(),
         // the value that was read is the object's present one
-        Verb::Deliver => past.fingerprint = line.facts.fingerprint.clone().or(past.fingerprint.take()),
+        Verb::Deliver => past.fingerprint = step.facts.fingerprint.clone().or(past.fingerprint.take()),
         // the mode itself is read live; since when earlier tokens may work again is not
-        Verb::Unlock => past.unlocked_at = Some(line.at),
-        Verb::Lock => past.unlocked_at = None,
+        Verb::Unlock => {
+            past.unlocked_at = Some(line.at);
+            past.hold = hold(line, step);
+        }
+        Verb::Lock => {
+            past.unlocked_at = None;
+            past.hold = None;
+        }
         Verb::Protect | Verb::Unprotect => {}
     }
-    past.delivered.extend(line.delivered.clone());
+    past.delivered.extend(step.delivered.iter().map(|(slot, r)| (slot.clone(), r.fingerprint.clone())));
     if *past == Past::default() {
-        history.objects.remove(&line.address);
+        history.objects.remove(&step.address);
     }
+}
+
+fn hold(line: &Line, step: &Finished) -> Option<Hold> {
+    let until = step.facts.hold_until?;
+    Some(Hold { until, reason: line.reason.clone().unwrap_or_default(), by: line.by.clone() })
 }
 
 /// Whether a step was on another live object of this address: the token that the present one
 /// replaced (PRODUCT section 2, `overlap`). It says nothing about the present one.
-fn another(past: &Past, line: &Line) -> bool {
-    let retires = matches!(line.verb, Verb::Enable | Verb::Disable | Verb::Delete);
-    retires && past.remote_id.is_some() && line.facts.remote_id.is_some_and(|id| past.remote_id != Some(id))
+fn another(past: &Past, step: &Finished) -> bool {
+    let retires = matches!(step.verb, Verb::Enable | Verb::Disable | Verb::Delete);
+    retires && past.remote_id.is_some() && step.facts.remote_id.is_some_and(|id| past.remote_id != Some(id))
 }
 
-fn retire(past: &mut Past, line: &Line) {
-    if line.verb == Verb::Delete && past.predecessor == line.facts.remote_id {
+fn retire(past: &mut Past, step: &Finished) {
+    if step.verb == Verb::Delete && past.predecessor == step.facts.remote_id {
         past.predecessor = None;
     }
 }
 
 /// A new value: what was delivered of the old one stays with its old fingerprint, so that a slot
 /// which did not get the new one shows as behind.
-fn renew(past: &mut Past, line: &Line) {
-    let facts = &line.facts;
+fn renew(past: &mut Past, line: &Line, step: &Finished) {
+    let facts = &step.facts;
     past.issued_at = Some(facts.issued_at.unwrap_or(line.at));
     past.fingerprint = facts.fingerprint.clone();
     past.remote_id = facts.remote_id.or(past.remote_id);
@@ -63,9 +87,10 @@ fn renew(past: &mut Past, line: &Line) {
 mod tests {
     use super::*;
     use crate::model::address::Address;
-    use crate::model::history::Facts;
+    use crate::model::history::{Facts, Receipt};
     use crate::model::secret::{DigestKey, Fingerprint, Secret};
     use crate::model::step::StepId;
+    use crate::model::who::Who;
 
     fn print(text: &str) -> Fingerprint {
         DigestKey::new(Secret::new(vec![1; 32])).fingerprint(&Secret::new(text.into()))
@@ -76,19 +101,19 @@ mod tests {
     }
 
     fn line(verb: Verb, hour: u8, facts: Facts, delivered: &[(&str, &str)]) -> Line {
-        Line {
-            version: 1,
+        let receipt = |value: &str| Receipt { fingerprint: print(value), at: None };
+        let step = Finished {
             apply: "a".into(),
+            plan: None,
             step: StepId::new(verb, &token(), 1),
-            at: format!("2026-11-22T{hour:02}:00:00Z").parse().unwrap(),
             address: token(),
             verb,
-            facts,
-            delivered: delivered.iter().map(|(slot, value)| ((*slot).to_owned(), print(value))).collect(),
             rationale: None,
-            by: None,
-            prev: None,
-        }
+            facts,
+            delivered: delivered.iter().map(|(slot, value)| ((*slot).to_owned(), receipt(value))).collect(),
+        };
+        let at = format!("2026-11-22T{hour:02}:00:00Z").parse().unwrap();
+        Line { at, by: Who::default(), reason: Some("why".into()), entry: Entry::Step(Box::new(step)) }
     }
 
     fn issued(value: &str, id: u64, predecessor: Option<u64>) -> Facts {
@@ -142,5 +167,32 @@ mod tests {
         assert_eq!(now.delivered["a#K"], print("v"));
         lines.push(line(Verb::Delete, 5, on(8), &[]));
         assert_eq!(past(lines), None);
+    }
+
+    fn other(hour: u8, entry: Entry) -> Line {
+        Line { entry, ..line(Verb::Lock, hour, Facts::default(), &[]) }
+    }
+
+    #[test]
+    fn what_is_forgotten_counts_no_more_below_the_address_as_well() {
+        let known = line(Verb::Issue, 1, issued("v", 8, None), &[]);
+        let neighbour = token().of_connection().owner("other");
+        assert!(past(vec![known.clone(), other(2, Entry::Forgotten { address: neighbour })]).is_some());
+        let forgotten = other(2, Entry::Forgotten { address: token().lane() });
+        assert_eq!(past(vec![known.clone(), forgotten.clone()]), None);
+        assert!(past(vec![known.clone(), forgotten, known]).is_some());
+    }
+
+    #[test]
+    fn a_hold_lasts_until_it_is_ended_or_the_instance_is_locked() {
+        let until = "2026-11-22T05:00:00Z".parse().unwrap();
+        let held = line(Verb::Unlock, 1, Facts { hold_until: Some(until), ..Facts::default() }, &[]);
+        let hold = past(vec![held.clone()]).unwrap().hold.unwrap();
+        assert_eq!((hold.until, hold.reason.as_str()), (until, "why"));
+        let ended = past(vec![held.clone(), other(2, Entry::HoldEnded { address: token() })]).unwrap();
+        assert!(ended.hold.is_none() && ended.unlocked_at.is_some());
+        assert_eq!(past(vec![held.clone(), line(Verb::Lock, 2, Facts::default(), &[])]), None);
+        // a later unlock without `--for` holds nothing
+        assert!(past(vec![held, line(Verb::Unlock, 2, Facts::default(), &[])]).unwrap().hold.is_none());
     }
 }

@@ -11,10 +11,10 @@ use super::lines::Whole;
 use super::{StateDir, StateError};
 use crate::model::address::Address;
 use crate::model::finding::Finding;
-use crate::model::history::Facts;
-use crate::model::secret::Fingerprint;
+use crate::model::history::{Facts, Receipt};
 use crate::model::step::StepId;
 use crate::model::verb::Verb;
+use crate::model::who::Who;
 
 /// An apply as its journal tells it.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct Unfinished {
     pub apply_id: String,
     /// When the apply began.
     pub at: Timestamp,
-    pub by: Option<String>,
+    pub by: Who,
     /// The sealed plan file's bytes.
     pub plan: Vec<u8>,
     /// Steps that began, in the order in which they first did.
@@ -44,11 +44,12 @@ pub struct StepLog {
     /// When its last attempt began.
     pub began_at: Timestamp,
     pub attempt: u32,
+    pub reason: Option<String>,
     pub rationale: Option<String>,
     /// All facts recorded so far; later ones replace earlier ones.
     pub facts: Facts,
-    /// Slot → fingerprint of the value it was given.
-    pub delivered: BTreeMap<String, Fingerprint>,
+    /// Slot → the value that it was given, and when.
+    pub delivered: BTreeMap<String, Receipt>,
     pub stage: Stage,
     pub last: Record,
 }
@@ -196,9 +197,10 @@ impl Unfinished {
             Record::Closed { .. } => Ok(()),
             Record::Began { .. } => self.begin(record),
             Record::Answered { step, facts, .. } => self.advance(step, Stage::Answered, Some(facts), &record),
-            Record::Delivered { step, slot, fingerprint, .. } => {
+            Record::Delivered { step, at, slot, fingerprint } => {
                 let log = self.advance(step, Stage::Delivered, None, &record);
-                log.map(|()| self.deliver(step, slot, fingerprint))
+                let receipt = Receipt { fingerprint: fingerprint.clone(), at: Some(*at) };
+                log.map(|()| self.deliver(step, slot, receipt))
             }
             Record::Done { step, facts, .. } => self.advance(step, Stage::Done, Some(facts), &record),
             Record::Refused { step, .. } => self.advance(step, Stage::Refused, None, &record),
@@ -209,7 +211,8 @@ impl Unfinished {
 
     /// A first attempt, or another one after a refusal or a look that said "did not happen".
     fn begin(&mut self, record: Record) -> Result<(), &'static str> {
-        let Record::Began { step, address, verb, at, attempt, facts, rationale } = record.clone() else {
+        let Record::Began { step, address, verb, at, attempt, facts, reason, rationale } = record.clone()
+        else {
             return Err("is not a begin");
         };
         let known = self.index.get(&step).copied();
@@ -224,6 +227,7 @@ impl Unfinished {
             verb,
             began_at: at,
             attempt,
+            reason,
             rationale,
             facts,
             delivered,
@@ -263,9 +267,9 @@ impl Unfinished {
         self.index.get(step).map(|at| &mut self.steps[*at])
     }
 
-    fn deliver(&mut self, step: &StepId, slot: &str, fingerprint: &Fingerprint) {
+    fn deliver(&mut self, step: &StepId, slot: &str, receipt: Receipt) {
         if let Some(log) = self.log(step) {
-            log.delivered.insert(slot.to_owned(), fingerprint.clone());
+            log.delivered.insert(slot.to_owned(), receipt);
         }
     }
 }

@@ -96,7 +96,7 @@ pub fn run(command: &Apply, global: &Global, env: Env, output: &Rc<Output>) -> R
     let spec = reviewed.as_ref().map_or(&command.path, |reviewed| &reviewed.spec);
     let mut session = Session::open(global, spec, env, output)?;
     let who = state::who(&session.env);
-    let _lock = session.state.lock(who.as_deref().unwrap_or("someone"))?;
+    let _lock = session.state.lock(&who)?;
     let job = Job { command, global, output, reader: session.reader(output) };
     let settled = settle::settle(&mut session, &job.reader, output);
     let ended = settled.and_then(|()| job.go(&mut session, reviewed));

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::model::address::Address;
-use crate::model::history::Facts;
+use crate::model::history::{Facts, Receipt};
 use crate::model::secret::{DigestKey, Fingerprint, Secret};
 use crate::model::step::StepId;
 use crate::model::verb::Verb;
+use crate::model::who::Who;
 use crate::state::journal::Journal;
 use crate::state::lines::to_line;
 
@@ -25,10 +26,22 @@ fn id(name: &str) -> StepId {
     StepId::new(Verb::Reset, &team(name), 1)
 }
 
+fn ada() -> Who {
+    Who { user: Some("ada".into()), host: Some("ci-1".into()), ci: None }
+}
+
 fn began(name: &str) -> Record {
     let facts = Facts { old_fingerprint: Some(print("old")), ..Facts::default() };
-    let (verb, rationale) = (Verb::Reset, Some("TRA-12".to_owned()));
-    Record::Began { step: id(name), address: team(name), verb, at: at(), attempt: 1, facts, rationale }
+    Record::Began {
+        step: id(name),
+        address: team(name),
+        verb: Verb::Reset,
+        at: at(),
+        attempt: 1,
+        facts,
+        reason: Some("91d old".into()),
+        rationale: Some("TRA-12".into()),
+    }
 }
 
 fn answered(name: &str) -> Record {
@@ -51,8 +64,7 @@ fn plan(names: &[&str]) -> String {
 }
 
 fn opened(names: &[&str]) -> Record {
-    let by = Some("ada@ci-1".to_owned());
-    Record::Opened { version: 1, apply_id: "a1".into(), at: at(), by, plan: plan(names) }
+    Record::Opened { version: 2, apply_id: "a1".into(), at: at(), by: ada(), plan: plan(names) }
 }
 
 fn failed(name: &str) -> Record {
@@ -150,7 +162,7 @@ fn a_fold_killed_before_archiving_adds_nothing_twice() {
     put(&state, &journal);
     let again = fold(&state).unwrap();
     assert_eq!((again.appended, again.archived.is_some()), (0, true));
-    assert_eq!(ledger::verify(&state).unwrap().0, 2);
+    assert_eq!(ledger::read(&state).unwrap().lines.len(), 2);
 }
 
 #[test]
@@ -161,11 +173,15 @@ fn done_and_failed_are_remembered_with_all_their_facts_and_refused_is_not() {
     assert!(archived.ends_with("journal/a1.jsonl") && archived.exists());
     let lines = ledger::read(&state).unwrap().lines;
     let a = &lines[0];
+    assert_eq!((&a.by, a.reason.as_deref()), (&ada(), Some("91d old")));
+    let a = a.entry.step().unwrap();
     assert_eq!(a.facts.old_fingerprint, Some(print("old")));
     assert_eq!((a.facts.fingerprint.clone(), a.facts.remote_id), (Some(print("new")), Some(7)));
-    assert_eq!(a.delivered["env#a"], print("new"));
-    assert_eq!((a.by.as_deref(), a.rationale.as_deref()), (Some("ada@ci-1"), Some("TRA-12")));
-    assert_eq!((&lines[1].step, lines[1].facts.remote_id), (&id("b"), Some(9)));
+    assert_eq!(a.delivered["env#a"], Receipt { fingerprint: print("new"), at: Some(at()) });
+    assert_eq!(a.rationale.as_deref(), Some("TRA-12"));
+    assert_eq!(a.plan, Some(sha256_hex(plan(&["a", "b", "c"]).as_bytes())));
+    let b = lines[1].entry.step().unwrap();
+    assert_eq!((&b.step, b.facts.remote_id), (&id("b"), Some(9)));
     let (history, _) = state.history().unwrap();
     assert!(history.objects.contains_key(&team("b")) && !history.objects.contains_key(&team("c")));
 }
@@ -177,7 +193,7 @@ fn left(records: &[Record]) -> (Option<Unfinished>, usize) {
     let folded = fold(&state).unwrap();
     let left = state.unfinished().unwrap();
     assert_eq!(folded.archived.is_none(), left.is_some());
-    (left, ledger::verify(&state).unwrap().0)
+    (left, ledger::read(&state).unwrap().lines.len())
 }
 
 #[test]
@@ -230,8 +246,8 @@ fn damage_before_the_last_line_stops_and_names_the_line() {
 #[test]
 fn a_newer_journal_is_refused_whatever_it_holds() {
     let (_dir, state) = state();
-    put(&state, b"{\"opened\":{\"version\":2,\"other\":[]}}\n{\"odd\":1}\n");
-    assert!(matches!(fold(&state), Err(StateError::Newer { found: 2, ours: 1, .. })));
+    put(&state, b"{\"opened\":{\"version\":3,\"other\":[]}}\n{\"odd\":1}\n");
+    assert!(matches!(fold(&state), Err(StateError::Newer { found: 3, ours: 2, .. })));
 }
 
 #[test]
@@ -246,11 +262,25 @@ fn a_journal_torn_in_its_first_line_never_was() {
 #[tokio::test]
 async fn the_holder_of_the_lock_is_in_the_ledger() {
     let (_dir, state) = state();
-    let _lock = state.lock("ada@ci-1").unwrap();
+    let _lock = state.lock(&ada()).unwrap();
     let journal = Journal::create(&state, "a1", at(), plan(&["a"]).as_bytes()).unwrap();
     journal.record(began("a")).await.unwrap();
     journal.record(done("a")).await.unwrap();
     journal.close(at()).await.unwrap();
     fold(&state).unwrap();
-    assert_eq!(ledger::read(&state).unwrap().lines[0].by.as_deref(), Some("ada@ci-1"));
+    assert_eq!(ledger::read(&state).unwrap().lines[0].by, ada());
+}
+
+#[test]
+fn a_journal_of_version_1_is_folded_too() {
+    let (_dir, state) = state();
+    let text = [opened(&["a"]), began("a"), done("a")].iter().flat_map(to_line).collect::<Vec<u8>>();
+    let text = String::from_utf8(text).unwrap();
+    let by = r#""by":{"user":"ada","host":"ci-1"}"#;
+    let text = text.replace(by, r#""by":"ada@ci-1""#).replace(r#""version":2"#, r#""version":1"#);
+    put(&state, text.replace(r#""reason":"91d old","#, "").as_bytes());
+    fold(&state).unwrap();
+    let line = &ledger::read(&state).unwrap().lines[0];
+    let rationale = &line.entry.step().unwrap().rationale;
+    assert_eq!((&line.by, line.reason.as_deref(), rationale), (&ada(), Some("TRA-12"), &None));
 }

@@ -1,0 +1,146 @@
+//! What all journals add up to: one line per finished step, and per decision that no journal tells
+//! of. Append-only, hash-chained, secret-free.
+//!
+//! The chain has one form in all versions: a line's last member is `hash`, SHA-256 over the line's
+//! own bytes without it; `prev` before it is the hash of the line before. Changing, moving or
+//! dropping a line in the middle breaks the chain; cutting lines off the end shows where something
+//! else names a later one (see `verify`).
+
+mod line;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+pub use self::line::{Entry, Finished, Line, VERSION};
+use self::line::{First, Stored, Written};
+use super::lines::{self, Whole};
+use super::{LockGuard, StateDir, StateError};
+use crate::model::finding::Finding;
+use crate::model::secret::hex;
+use crate::model::step::StepId;
+
+/// A ledger whose chain holds.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    pub lines: Vec<Line>,
+    /// The hash of the last line.
+    pub head: Option<String>,
+    /// A torn last line, if there was one.
+    pub findings: Vec<Finding>,
+    /// How many bytes of the file are whole lines.
+    pub(super) length: usize,
+}
+
+/// Reads the ledger and verifies its chain. No file is an empty ledger.
+pub fn read(dir: &StateDir) -> Result<Ledger, StateError> {
+    let path = dir.ledger_path();
+    let Some(whole) = Whole::read(&path)? else {
+        return Ok(Ledger::default());
+    };
+    let mut ledger = Ledger { length: whole.bytes.len(), ..Ledger::default() };
+    for (number, bytes) in whole.lines() {
+        let link = open(&path, number, bytes)?;
+        follows(&path, number, &link, ledger.head.as_deref())?;
+        ledger.lines.push(parse(&path, number, bytes, link.version)?);
+        ledger.head = Some(link.hash);
+    }
+    ledger.findings.extend(whole.torn);
+    Ok(ledger)
+}
+
+/// Adds a line that no journal tells of. `_held` shows that the state is locked, and says by whom.
+pub fn add(
+    dir: &StateDir,
+    _held: &LockGuard,
+    at: Timestamp,
+    reason: Option<String>,
+    entry: Entry,
+) -> Result<(), StateError> {
+    read(dir)?.append(dir, vec![Line { at, by: dir.by(), reason, entry }])?;
+    dir.kept("the ledger")
+}
+
+impl Ledger {
+    /// Every step that is in the ledger, by apply id and step id.
+    pub(super) fn known(&self) -> BTreeSet<(&str, &StepId)> {
+        let steps = self.lines.iter().filter_map(|line| line.entry.step());
+        steps.map(|step| (step.apply.as_str(), &step.step)).collect()
+    }
+
+    /// Chains lines behind the last one, and writes and syncs them as one batch.
+    pub(super) fn append(&self, dir: &StateDir, batch: Vec<Line>) -> Result<(), StateError> {
+        let path = dir.ledger_path();
+        let mut head = self.head.clone();
+        let mut bytes = Vec::new();
+        for line in batch {
+            let (stored, hash) = seal(&line, head.as_deref());
+            bytes.extend_from_slice(&stored);
+            head = Some(hash);
+        }
+        let file = lines::append_after(&path, self.length).map_err(StateError::io("open", &path))?;
+        lines::append(&file, &bytes).map_err(StateError::io("write", &path))
+    }
+}
+
+/// A line with its hash, ready for the file; and the hash.
+fn seal(line: &Line, prev: Option<&str>) -> (Vec<u8>, String) {
+    let Line { at, by, reason, entry } = line;
+    let written = Written { version: VERSION, at: *at, by, reason: reason.as_deref(), entry, prev };
+    let mut bytes = lines::to_line(&written);
+    bytes.pop();
+    let hash = hex(&Sha256::digest(&bytes));
+    bytes.pop();
+    bytes.extend_from_slice(format!("{}{hash}{}\n", HASH.0, HASH.1).as_bytes());
+    (bytes, hash)
+}
+
+/// What stands before and behind a hash in a line.
+const HASH: (&str, &str) = (",\"hash\":\"", "\"}");
+const HASH_DIGITS: usize = 64;
+
+/// What chains a line, in every version.
+#[derive(Deserialize)]
+struct Link {
+    version: u32,
+    #[serde(default)]
+    prev: Option<String>,
+    hash: String,
+}
+
+/// Checks a line's hash over its bytes, and only then believes what it says of its place.
+fn open(path: &Path, number: usize, bytes: &[u8]) -> Result<Link, StateError> {
+    let damaged = |reason: &str| StateError::damaged(path, number, reason);
+    let tail = HASH.0.len() + HASH_DIGITS + HASH.1.len();
+    let split = bytes.len().checked_sub(tail).ok_or_else(|| damaged("is not a ledger line"))?;
+    let hash = hex(&Sha256::new().chain_update(&bytes[..split]).chain_update(b"}").finalize());
+    if bytes[split..] != *format!("{}{hash}{}", HASH.0, HASH.1).as_bytes() {
+        return Err(damaged("does not match its hash: the line was changed"));
+    }
+    serde_json::from_slice(bytes).map_err(|error| damaged(&format!("is not a ledger line: {error}")))
+}
+
+fn follows(path: &Path, number: usize, link: &Link, head: Option<&str>) -> Result<(), StateError> {
+    match link.prev.as_deref() == head {
+        true => Ok(()),
+        false => {
+            Err(StateError::damaged(path, number, "does not follow the line before: the chain is broken"))
+        }
+    }
+}
+
+fn parse(path: &Path, number: usize, bytes: &[u8], version: u32) -> Result<Line, StateError> {
+    let line = match version {
+        0 => return Err(StateError::damaged(path, number, "has format version 0, which never was")),
+        1 => serde_json::from_slice::<First>(bytes).map(Line::from),
+        VERSION => serde_json::from_slice::<Stored>(bytes).map(Line::from),
+        found => return Err(StateError::Newer { path: path.to_owned(), found, ours: VERSION }),
+    };
+    line.map_err(|error| StateError::damaged(path, number, format!("is not a ledger line: {error}")))
+}
+
+#[cfg(test)]
+mod tests;
