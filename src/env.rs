@@ -71,13 +71,15 @@ impl Clock {
         }
     }
 
-    /// Waits. On a simulated clock the time passes at once.
+    /// Waits. On a simulated clock the time passes at once, and only once for all who begin to sleep
+    /// at the same time.
     pub async fn sleep(&self, time: Duration) {
         match self {
             Self::System { .. } => tokio::time::sleep(time).await,
-            Self::Simulated(_) => {
-                self.advance(time);
+            Self::Simulated(clock) => {
+                let end = clock.ahead_ms.load(Ordering::SeqCst).saturating_add(millis(time));
                 tokio::task::yield_now().await;
+                clock.ahead_ms.fetch_max(end, Ordering::SeqCst);
             }
         }
     }
@@ -85,10 +87,13 @@ impl Clock {
     /// Moves a simulated clock ahead; the machine's clock can't be moved.
     pub fn advance(&self, time: Duration) {
         if let Self::Simulated(clock) = self {
-            let ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-            clock.ahead_ms.fetch_add(ms, Ordering::SeqCst);
+            clock.ahead_ms.fetch_add(millis(time), Ordering::SeqCst);
         }
     }
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn shift(at: Timestamp, by: SignedDuration) -> Timestamp {
@@ -209,6 +214,18 @@ mod tests {
         let twin = clock.clone();
         clock.advance(Duration::from_secs(90));
         assert_eq!(twin.now().to_string(), "2026-11-22T10:01:30Z");
+    }
+
+    #[tokio::test]
+    async fn who_sleeps_together_on_a_simulated_clock_wakes_when_the_longest_sleep_ends() {
+        let at: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+        let clock = Clock::simulated(Some(at));
+        let (two, nine) = (Duration::from_secs(2), Duration::from_secs(9));
+        tokio::join!(clock.sleep(two), clock.sleep(nine));
+        assert_eq!(clock.now().to_string(), "2026-11-22T10:00:09Z");
+        clock.sleep(two).await;
+        clock.sleep(two).await;
+        assert_eq!(clock.now().to_string(), "2026-11-22T10:00:13Z");
     }
 
     #[test]
