@@ -1,5 +1,6 @@
 //! The power to look.
 
+use std::num::NonZeroUsize;
 use std::rc::Rc;
 
 use serde::de::DeserializeOwned;
@@ -37,6 +38,12 @@ impl Reader {
     /// How many requests left so far, by what they were for.
     pub fn stats(&self) -> RequestCounts {
         self.transport.counts()
+    }
+
+    /// Lets so many requests be under way at once, from now on. A login waits with the request that
+    /// asked for it and counts as a part of it.
+    pub fn at_most(&self, requests: NonZeroUsize) {
+        self.transport.at_most(requests);
     }
 
     /// Tells of every wait from now on, as it begins.

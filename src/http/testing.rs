@@ -1,6 +1,6 @@
 //! A tiny server for tests: answers each request by a function, records what it saw, can hang up.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -85,6 +85,30 @@ impl Server {
     pub fn got(&self) -> Vec<Got> {
         self.got.borrow().clone()
     }
+}
+
+/// A server that takes its time, and the most requests that it had at once.
+pub async fn busy() -> (String, Rc<Cell<usize>>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let (now, most): (Rc<Cell<usize>>, Rc<Cell<usize>>) = Default::default();
+    let highest = Rc::clone(&most);
+    tokio::task::spawn_local(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (now, most) = (Rc::clone(&now), Rc::clone(&most));
+            tokio::task::spawn_local(async move {
+                let Some(_) = receive(&mut stream).await else { return };
+                now.set(now.get() + 1);
+                most.set(most.get().max(now.get()));
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                now.set(now.get() - 1);
+                let reply = "HTTP/1.1 200 X\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{\"ok\":true}";
+                let _ = stream.write_all(reply.as_bytes()).await;
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    (origin, highest)
 }
 
 async fn serve(

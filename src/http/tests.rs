@@ -77,6 +77,43 @@ fn fine() -> Play {
 }
 
 #[test]
+fn only_so_many_requests_are_under_way_at_once() {
+    run(async {
+        let most = async |bound: Option<usize>| {
+            let (origin, most) = testing::busy().await;
+            let (reader, _) = reader();
+            bound.and_then(std::num::NonZeroUsize::new).into_iter().for_each(|n| reader.at_most(n));
+            let (identity, object) = (lmv1(), object());
+            let reads = (0..6).map(|_| reader.get::<Thing>(request(&origin, &identity, &object)));
+            futures_util::future::join_all(reads)
+                .await
+                .into_iter()
+                .for_each(|read| assert!(read.unwrap().body.ok));
+            most.get()
+        };
+        assert_eq!(most(Some(1)).await, 1);
+        assert_eq!(most(Some(2)).await, 2);
+        assert!(most(None).await > 2);
+    });
+}
+
+/// The request that needs a login has the only place; the login must not wait for another one.
+#[test]
+fn a_login_needs_no_place_of_its_own() {
+    run(async {
+        let server = Server::start(|got| match got.target.as_str() {
+            "/identity/token" => token(1),
+            _ => fine(),
+        })
+        .await;
+        let (reader, _) = reader();
+        reader.at_most(std::num::NonZeroUsize::MIN);
+        let (identity, object) = (iam(&server.origin), object());
+        assert!(reader.get::<Thing>(request(&server.origin, &identity, &object)).await.unwrap().body.ok);
+    });
+}
+
+#[test]
 fn a_signed_read_sends_what_the_contract_says_and_signs_the_decoded_path() {
     run(async {
         let server = Server::start(|_| fine()).await;

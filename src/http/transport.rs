@@ -1,12 +1,14 @@
 //! What all readers and writers share: clients, limiter, credentials, counts; and one attempt to send.
 
 use std::cell::RefCell;
+use std::num::NonZeroUsize;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use serde::de::DeserializeOwned;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::auth::{self, Credentials};
 use super::clients::{Clients, Incoming, LIST_CAP, Outgoing, SEALED_CAP};
@@ -35,6 +37,8 @@ pub struct Transport {
     pub tokens: Tokens,
     clients: Clients,
     pacer: RefCell<Pacer>,
+    /// Places for requests under way, where they are bounded.
+    places: RefCell<Option<Arc<Semaphore>>>,
     /// Told whenever a request came back.
     landed: Notify,
     counts: RefCell<RequestCounts>,
@@ -56,6 +60,7 @@ pub enum Sort<'a> {
 struct Flight<'a> {
     transport: &'a Transport,
     endpoint: String,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Flight<'_> {
@@ -80,6 +85,7 @@ impl Transport {
             tokens: Tokens::default(),
             clients: Clients::default(),
             pacer: RefCell::default(),
+            places: RefCell::default(),
             landed: Notify::new(),
             counts: RefCell::default(),
             watcher: RefCell::default(),
@@ -190,11 +196,27 @@ impl Transport {
         loop {
             let place = self.pacer.borrow_mut().endpoint(&target.endpoint, self.env.clock.now());
             match place {
-                Place::Now => return Flight { transport: self, endpoint: target.endpoint.clone() },
+                Place::Now => return self.takeoff(sort, target).await,
                 Place::Later(wait) => self.sleep(request, Why::Pacing, wait).await,
                 Place::Landing => self.landed.notified().await,
             }
         }
+    }
+
+    /// A login is a part of the request that needs it: that one has the place.
+    async fn takeoff(&self, sort: Sort<'_>, target: &Target) -> Flight<'_> {
+        let mut flight = Flight { transport: self, endpoint: target.endpoint.clone(), _place: None };
+        let places = self.places.borrow().clone();
+        if let Some(places) = places.filter(|_| !matches!(sort, Sort::Login(_))) {
+            // it is never closed
+            flight._place = places.acquire_owned().await.ok();
+        }
+        flight
+    }
+
+    pub fn at_most(&self, requests: NonZeroUsize) {
+        let places = requests.get().min(Semaphore::MAX_PERMITS);
+        *self.places.borrow_mut() = Some(Arc::new(Semaphore::new(places)));
     }
 
     fn count(&self, purpose: &'static str) {
