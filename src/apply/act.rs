@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{End, Ground, Run};
+use super::{End, Ground, Run, Way};
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::history::Facts;
@@ -19,17 +19,22 @@ use crate::state::journal::Record;
 #[derive(Clone, Copy)]
 pub(super) struct Act<'r> {
     pub run: &'r Run<'r>,
+    pub way: &'r Way<'r>,
     pub step: &'r Step,
     pub prepared: &'r Prepared,
 }
 
 impl<'r> Act<'r> {
+    pub fn new(run: &'r Run<'_>, way: &'r Way<'_>, prepared: &'r Prepared) -> Self {
+        Self { run, way, step: way.step, prepared }
+    }
+
     pub fn ground(self) -> &'r Ground<'r> {
         self.run.ground
     }
 
     pub fn context(self) -> Context<'r> {
-        self.run.context()
+        self.run.context(self.way)
     }
 
     pub fn finding(self, code: crate::model::code::Code, message: impl Into<String>) -> Finding {
@@ -71,7 +76,7 @@ impl<'r> Act<'r> {
             rationale: None,
         };
         self.record(began).await?;
-        self.run.begun.set(true);
+        self.run.intent_is_kept(self.way.place);
         Ok(facts)
     }
 

@@ -1,18 +1,31 @@
-//! Runs an admitted plan, step by step, and says what became of each.
+//! Runs an admitted plan and says what became of each step.
 //!
 //! Every mutation is journaled before it leaves and after it is answered, so that an apply that is
 //! killed at any instant leaves a record of what may have happened.
+//!
+//! Steps run in [`lanes`], beside each other. A step that fails or stays in doubt keeps these from
+//! beginning, and no others: steps that need it, and later steps of the same object. Whatever the
+//! timing, the outcome tells the steps in plan order.
 
 mod act;
 mod deliver;
 mod finish;
+mod lanes;
 mod settle;
 mod step;
+mod stop;
 
 pub use self::settle::settle;
+pub use self::stop::Stop;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use self::lanes::Lanes;
 
 use crate::destination::DestinationError;
 use crate::env::Env;
@@ -25,10 +38,16 @@ use crate::model::outcome::{Line, Outcome};
 use crate::model::secret::DigestKey;
 use crate::model::step::{Step, StepId};
 use crate::plan::check::Admitted;
+use crate::provider::registry;
 use crate::provider::state::Desired;
 use crate::provider::steps::Context;
 use crate::state::journal::Journal;
 use crate::state::{StateDir, StateError};
+
+/// How many lanes run at once unless told otherwise: Terraform's number. Each lane waits for answers
+/// most of its time, so ten are most of the gain; and a burst of ten is far below every limit that
+/// the vendors state (contract logicmonitor 7.3), which `http` keeps to in any case.
+pub const PARALLELISM: NonZeroUsize = NonZeroUsize::new(10).expect("ten is not zero");
 
 /// What an apply stands on. The state lock is held by the caller.
 pub struct Ground<'a> {
@@ -38,8 +57,10 @@ pub struct Ground<'a> {
     pub state: &'a StateDir,
     pub reader: Reader,
     pub events: &'a dyn Fn(Event),
-    /// Set by an interrupt: the step that runs is finished, no other is begun.
-    pub stop: &'a Cell<bool>,
+    /// Raised by interrupts.
+    pub stop: &'a Stop,
+    /// How many lanes run at once.
+    pub parallelism: NonZeroUsize,
 }
 
 /// Why an apply ended before its first mutation.
@@ -85,8 +106,11 @@ pub async fn apply(admitted: &Admitted, sealed: &[u8], ground: &Ground<'_>) -> R
     deliver::probe(admitted, ground).await?;
     let now = ground.env.clock.now();
     let journal = Journal::create(ground.state, &apply_id(ground.env), now, sealed)?;
-    let mut run = Run::new(admitted, ground, &journal);
-    run.all().await;
+    let run = Run::new(admitted, ground, &journal);
+    tokio::select! {
+        () = run.all() => {}
+        () = ground.stop.now() => {}
+    }
     Ok(run.close().await)
 }
 
@@ -96,7 +120,7 @@ fn apply_id(env: &Env) -> String {
     format!("{at}-{}", &env.dice.nonce()[..8])
 }
 
-/// The steps of one plan on their way.
+/// The steps of one plan on their way. What they share is in cells that nobody borrows over a wait.
 struct Run<'a> {
     steps: &'a [Step],
     ground: &'a Ground<'a>,
@@ -105,16 +129,36 @@ struct Run<'a> {
     /// Objects that this run has changed: their planned digests no longer hold.
     changed: RefCell<BTreeSet<Address>>,
     /// Facts of done steps.
-    done: BTreeMap<StepId, Facts>,
+    done: RefCell<BTreeMap<StepId, Facts>>,
     /// Why each step is in the plan: the reason of its change.
     reasons: BTreeMap<&'a StepId, &'a str>,
-    outcome: Outcome,
-    findings: Vec<Finding>,
-    stale: bool,
-    /// The present step's intent is on disk, so its request may have left.
-    begun: Cell<bool>,
+    /// What became of each step, by its place in the plan.
+    fates: RefCell<Vec<Fate>>,
+    /// Objects that a step failed on or left in doubt, with that step: no other touches them.
+    broken: RefCell<BTreeMap<Address, StepId>>,
     /// The journal can't be written any more: nothing else may be sent.
-    halted: bool,
+    halted: Cell<bool>,
+}
+
+/// What became of a step so far.
+enum Fate {
+    Waiting,
+    /// It runs; its request may have left once its intent is on disk.
+    Running {
+        begun: bool,
+    },
+    Ended(End),
+    NotStarted(String),
+    /// Done or ended by an earlier run: nothing to tell.
+    Earlier,
+}
+
+/// One step on its way, and what only it knows.
+struct Way<'a> {
+    step: &'a Step,
+    place: usize,
+    /// Facts of the steps that it needs, as they were done.
+    needed: BTreeMap<StepId, Facts>,
 }
 
 impl<'a> Run<'a> {
@@ -127,94 +171,119 @@ impl<'a> Run<'a> {
             journal,
             writer: power(admitted, &ground.reader),
             changed: RefCell::default(),
-            done: BTreeMap::new(),
+            done: RefCell::default(),
             reasons: reasons.collect(),
-            outcome: Outcome::default(),
-            findings: Vec::new(),
-            stale: false,
-            begun: Cell::new(false),
-            halted: false,
+            fates: plan.steps.iter().map(|_| Fate::Waiting).collect::<Vec<_>>().into(),
+            broken: RefCell::default(),
+            halted: Cell::new(false),
         }
     }
 
-    async fn all(&mut self) {
-        for (step, number) in self.steps.iter().zip(1..) {
-            match self.obstacle(step) {
-                Some(why) => self.skip(step, why),
-                None => self.one(step, number).await,
+    /// Brings every step to an end, or says why it did not begin.
+    async fn all(&self) {
+        let is_guided = |step: &Step| registry::is_guided(self.ground.desired, step);
+        let mut lanes = Lanes::new(self.steps, self.ground.parallelism, is_guided);
+        let mut running = FuturesUnordered::new();
+        loop {
+            while let Some(place) = lanes.take() {
+                match self.obstacle(&self.steps[place]) {
+                    None => running.push(self.one(place)),
+                    Some(why) => {
+                        self.skip(place, why);
+                        lanes.ended(place);
+                    }
+                }
+            }
+            match running.next().await {
+                Some(place) => lanes.ended(place),
+                None => return,
             }
         }
     }
 
-    /// Why a step can't begin: an interrupt, or a step it needs that is not done.
+    /// Why a step can't begin: an interrupt, or something before it that went wrong.
     fn obstacle(&self, step: &Step) -> Option<String> {
-        if self.halted {
+        if self.halted.get() {
             return Some("the journal can't be written, so nothing more is sent".into());
         }
-        if self.ground.stop.get() {
+        if self.ground.stop.is_asked() {
             return Some("interrupted before it began".into());
         }
-        let missing = step.needs.iter().find(|need| !self.done.contains_key(&need.step))?;
+        if let Some(broken) = self.broken.borrow().get(&step.address) {
+            return Some(format!("`{broken}` of the same object did not succeed"));
+        }
+        let done = self.done.borrow();
+        let missing = step.needs.iter().find(|need| !done.contains_key(&need.step))?;
         Some(format!("needs `{}` ({}), which is not done", missing.step, missing.rule.as_str()))
     }
 
-    async fn one(&mut self, step: &Step, number: usize) {
-        self.began(step, number);
-        self.begun.set(false);
-        let end = step::run(self, step).await;
-        self.ended(step, number, end);
+    async fn one(&self, place: usize) -> usize {
+        let way = self.begin(place);
+        let end = step::run(self, &way).await;
+        self.ended(&way, end);
+        place
     }
 
-    fn began(&self, step: &Step, number: usize) {
+    /// A step is on its way.
+    fn begin(&self, place: usize) -> Way<'a> {
+        let step = &self.steps[place];
+        self.set(place, Fate::Running { begun: false });
         let (total, address) = (self.steps.len(), step.address.clone());
-        self.tell(Event::StepBegan { number, total, address, verb: step.verb });
+        self.tell(Event::StepBegan { number: place + 1, total, address, verb: step.verb });
+        let done = self.done.borrow();
+        let needed = step.needs.iter().filter_map(|need| done.get_key_value(&need.step));
+        Way { step, place, needed: needed.map(|(id, facts)| (id.clone(), facts.clone())).collect() }
     }
 
     /// Tells and files how a step ended.
-    fn ended(&mut self, step: &Step, number: usize, end: Result<End, StateError>) {
-        let (total, address, verb) = (self.steps.len(), step.address.clone(), step.verb);
-        let end = end.unwrap_or_else(|error| self.halt(&error));
-        if let End::Done { detail, .. } = &end {
-            self.tell(Event::StepDone { number, total, address, verb, detail: detail.clone() });
-        } else if let End::Failed(finding) | End::Stale(finding) | End::InDoubt(finding) = &end {
-            self.tell(Event::StepFailed { number, total, address, verb, finding: finding.clone() });
+    fn ended(&self, way: &Way<'a>, end: Result<End, StateError>) {
+        let Way { step, place, .. } = way;
+        let end = end.unwrap_or_else(|error| self.halt(*place, &error));
+        let (number, total) = (place + 1, self.steps.len());
+        let (address, verb) = (step.address.clone(), step.verb);
+        match &end {
+            End::Done { facts, detail } => {
+                self.done.borrow_mut().insert(step.id.clone(), (**facts).clone());
+                self.tell(Event::StepDone { number, total, address, verb, detail: detail.clone() });
+            }
+            End::Failed(finding) | End::Stale(finding) | End::InDoubt(finding) => {
+                self.broken.borrow_mut().insert(step.address.clone(), step.id.clone());
+                self.tell(Event::StepFailed { number, total, address, verb, finding: finding.clone() });
+            }
         }
-        self.file(step, end);
+        self.set(*place, Fate::Ended(end));
     }
 
     /// The journal failed. What was begun may have happened; what was not surely did not.
-    fn halt(&mut self, error: &StateError) -> End {
-        self.halted = true;
-        match self.begun.get() {
+    fn halt(&self, place: usize, error: &StateError) -> End {
+        self.halted.set(true);
+        match self.has_begun(place) {
             true => End::InDoubt(error.finding()),
             false => End::Failed(error.finding()),
         }
     }
 
-    fn file(&mut self, step: &Step, end: End) {
-        let (list, finding) = match end {
-            End::Done { facts, detail } => {
-                self.remember(step, *facts);
-                self.outcome.done.push(line(step, detail));
-                return;
-            }
-            End::Failed(finding) => (&mut self.outcome.failed, finding),
-            End::InDoubt(finding) => (&mut self.outcome.in_doubt, finding),
-            End::Stale(finding) => {
-                self.stale = true;
-                (&mut self.outcome.failed, finding)
-            }
-        };
-        list.push(line(step, finding.message.clone()));
-        self.findings.push(finding);
+    /// The step's intent is on disk, so its request may leave.
+    fn intent_is_kept(&self, place: usize) {
+        self.set(place, Fate::Running { begun: true });
     }
 
-    fn remember(&mut self, step: &Step, facts: Facts) {
-        self.done.insert(step.id.clone(), facts);
+    fn has_begun(&self, place: usize) -> bool {
+        matches!(self.fates.borrow()[place], Fate::Running { begun: true })
     }
 
-    fn skip(&mut self, step: &Step, why: String) {
-        self.outcome.not_started.push(line(step, why));
+    fn skip(&self, place: usize, why: String) {
+        self.set(place, Fate::NotStarted(why));
+    }
+
+    fn set(&self, place: usize, fate: Fate) {
+        self.fates.borrow_mut()[place] = fate;
+    }
+
+    /// An earlier run has done the step.
+    fn remember(&self, place: usize, facts: Facts) {
+        self.set(place, Fate::Earlier);
+        self.done.borrow_mut().insert(self.steps[place].id.clone(), facts);
     }
 
     fn has_changed(&self, address: &Address) -> bool {
@@ -226,9 +295,9 @@ impl<'a> Run<'a> {
         self.reasons.get(&step.id).map(|reason| (*reason).to_owned())
     }
 
-    fn context(&self) -> Context<'_> {
+    fn context<'w>(&'w self, way: &'w Way<'_>) -> Context<'w> {
         let Ground { desired, key, env, .. } = self.ground;
-        Context { desired, key, env, done: &self.done }
+        Context { desired, key, env, done: &way.needed }
     }
 
     fn tell(&self, event: Event) {
@@ -236,21 +305,55 @@ impl<'a> Run<'a> {
     }
 
     /// Ends the journal in order: what was not begun is given up. A journal that can't be ended is
-    /// told, and changes nothing of what became of the steps.
-    async fn close(mut self) -> Applied {
-        if let Err(error) = self.journal.close(self.ground.env.clock.now()).await {
-            self.findings.push(error.finding());
+    /// told, and changes nothing of what became of the steps. A run that was ended where it stood
+    /// leaves its journal as it is, like one that was killed.
+    async fn close(self) -> Applied {
+        let stop = self.ground.stop;
+        let closed = match stop.is_now() {
+            true => Ok(()),
+            false => self.journal.close(self.ground.env.clock.now()).await.map(drop),
+        };
+        let mut applied = Applied {
+            interrupted: stop.is_asked(),
+            stale: false,
+            outcome: Outcome::default(),
+            findings: Vec::new(),
+        };
+        for (step, fate) in self.steps.iter().zip(self.fates.take()) {
+            applied.file(step, fate);
         }
-        let nothing_changed = self.outcome.done.is_empty() && self.outcome.in_doubt.is_empty();
-        Applied {
-            interrupted: self.ground.stop.get(),
-            stale: self.stale && nothing_changed,
-            outcome: self.outcome,
-            findings: self.findings,
-        }
+        applied.stale &= self.changed.borrow().is_empty() && applied.outcome.in_doubt.is_empty();
+        applied.findings.extend(closed.err().map(|error| error.finding()));
+        applied
     }
 }
 
-fn line(step: &Step, detail: String) -> Line {
-    Line { step: step.id.clone(), address: step.address.clone(), detail }
+impl Applied {
+    fn file(&mut self, step: &Step, fate: Fate) {
+        let Outcome { done, failed, in_doubt, not_started, .. } = &mut self.outcome;
+        let row = |detail: String| Line { step: step.id.clone(), address: step.address.clone(), detail };
+        let cut = || "interrupted before it began".to_owned();
+        match fate {
+            Fate::Earlier => {}
+            Fate::NotStarted(why) => not_started.push(row(why)),
+            Fate::Waiting | Fate::Running { begun: false } => not_started.push(row(cut())),
+            Fate::Running { begun: true } => {
+                in_doubt.push(row("stopped while it ran: it may have happened".into()));
+            }
+            Fate::Ended(End::Done { detail, .. }) => done.push(row(detail)),
+            Fate::Ended(End::Failed(finding)) => {
+                failed.push(row(finding.message.clone()));
+                self.findings.push(finding);
+            }
+            Fate::Ended(End::Stale(finding)) => {
+                self.stale = true;
+                failed.push(row(finding.message.clone()));
+                self.findings.push(finding);
+            }
+            Fate::Ended(End::InDoubt(finding)) => {
+                in_doubt.push(row(finding.message.clone()));
+                self.findings.push(finding);
+            }
+        }
+    }
 }

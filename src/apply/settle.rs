@@ -12,9 +12,9 @@
 use super::act::Act;
 use super::finish::{finish, revoke};
 use super::step::watch;
-use super::{Applied, End, Ground, Run};
+use super::{Applied, End, Fate, Ground, Run, Way};
 use crate::model::code;
-use crate::model::step::{Recovery, Step};
+use crate::model::step::Recovery;
 use crate::model::verb::Verb;
 use crate::plan::check::Admitted;
 use crate::provider::registry;
@@ -29,28 +29,28 @@ pub async fn settle(
     ground: &Ground<'_>,
 ) -> Result<Applied, StateError> {
     let journal = Journal::reopen(ground.state)?;
-    let mut run = Run::new(admitted, ground, &journal);
-    for (step, number) in admitted.plan().steps.iter().zip(1..) {
+    let run = Run::new(admitted, ground, &journal);
+    for (place, step) in admitted.plan().steps.iter().enumerate() {
         match unfinished.step(&step.id) {
-            None => run.skip(step, "not begun when the apply was interrupted".into()),
-            Some(log) if log.stage == Stage::Done => run.remember(step, log.facts.clone()),
-            Some(log) if log.stage.finished() => {}
-            Some(_) if run.halted => run.skip(step, "the journal can't be written".into()),
+            None => run.skip(place, "not begun when the apply was interrupted".into()),
+            Some(log) if log.stage == Stage::Done => run.remember(place, log.facts.clone()),
+            Some(log) if log.stage.finished() => run.set(place, Fate::Earlier),
+            Some(_) if run.halted.get() => run.skip(place, "the journal can't be written".into()),
             Some(log) => {
-                run.began(step, number);
-                let end = one(&run, step, log).await;
-                run.ended(step, number, end);
+                let way = run.begin(place);
+                let end = one(&run, &way, log).await;
+                run.ended(&way, end);
             }
         }
     }
     Ok(run.close().await)
 }
 
-async fn one(run: &Run<'_>, step: &Step, log: &StepLog) -> Result<End, StateError> {
+async fn one(run: &Run<'_>, way: &Way<'_>, log: &StepLog) -> Result<End, StateError> {
     // The request of this step may have left in the earlier run.
-    run.begun.set(true);
+    run.intent_is_kept(way.place);
     let prepared = Prepared { live: Vec::new(), facts: log.facts.clone(), hold: Hold::Nothing };
-    let act = Act { run, step, prepared: &prepared };
+    let act = Act::new(run, way, &prepared);
     let answered = matches!(log.stage, Stage::Answered | Stage::Delivered);
     // A request of the interrupted run may still be on its way.
     let patience = registry::patience(&act.context(), step, Phase::Settle);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::act::Act;
 use super::finish::{finish, revoke};
-use super::{End, Run};
+use super::{End, Ground, Run, Way};
 use crate::model::code;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
@@ -31,15 +31,16 @@ enum Effect {
 }
 
 /// Runs a step whose needs are done.
-pub(super) async fn run(run: &Run<'_>, step: &Step) -> Result<End, StateError> {
-    let prepared = match registry::prepare(&run.ground.reader, &run.context(), step).await {
+pub(super) async fn run(run: &Run<'_>, way: &Way<'_>) -> Result<End, StateError> {
+    let step = way.step;
+    let prepared = match registry::prepare(&run.ground.reader, &run.context(way), step).await {
         Ok(prepared) => prepared,
         Err(finding) => return Ok(End::Failed(finding)),
     };
     if let Some(finding) = moved(run, step, &prepared) {
         return Ok(End::Stale(finding));
     }
-    let act = Act { run, step, prepared: &prepared };
+    let act = Act::new(run, way, &prepared);
     match mutate(act).await? {
         Effect::Nothing(finding) => act.refused(finding).await,
         Effect::Unknown(finding) => act.in_doubt(finding).await,
@@ -111,7 +112,8 @@ fn is_switch(step: &Step) -> bool {
 
 async fn pause(act: Act<'_>, wait: Duration) {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    act.run.tell(Event::Waiting { why: "the vendor's rate limit".into(), seconds });
+    let address = act.step.address.clone();
+    act.run.tell(Event::Waiting { address, why: "the vendor's rate limit".into(), seconds });
     act.sleep(wait).await;
 }
 
@@ -172,13 +174,17 @@ fn lost(failed: Finding) -> Finding {
 
 /// Looks at the effect until it shows or patience ends.
 pub(super) async fn watch(act: Act<'_>, facts: &Facts, patience: &Patience) -> Look {
+    let Ground { desired, stop, reader, .. } = act.ground();
+    let is_guided = registry::is_guided(desired, act.step);
     let mut last = Look::NotHappened;
     for wait in patience.waits() {
-        act.sleep(wait).await;
-        last = registry::look(&act.ground().reader, &act.context(), act.step, act.prepared, facts).await;
         // An interrupt ends the wait for a person, never the wait for a vendor: that could be early.
-        let given_up = act.ground().stop.get() && registry::is_guided(act.ground().desired, act.step);
-        if matches!(last, Look::Happened(_)) || given_up {
+        tokio::select! {
+            () = act.sleep(wait) => {}
+            () = stop.asked(), if is_guided => {}
+        }
+        last = registry::look(reader, &act.context(), act.step, act.prepared, facts).await;
+        if matches!(last, Look::Happened(_)) || (is_guided && stop.is_asked()) {
             break;
         }
     }

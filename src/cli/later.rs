@@ -44,8 +44,6 @@ pub struct Flags {
     target: Option<Vec<String>>,
     #[arg(long, hide = true, num_args = 1.., value_name = "ADDR")]
     rotate: Option<Vec<String>>,
-    #[arg(long, hide = true, value_name = "N")]
-    parallelism: Option<String>,
     #[arg(long, hide = true)]
     partial: bool,
     #[arg(long, hide = true, value_name = "FILE")]
@@ -77,11 +75,10 @@ impl Later {
 
 impl Flags {
     pub fn refuse(&self) -> Result<(), Failure> {
-        let Self { target, rotate, parallelism, partial, live } = self;
+        let Self { target, rotate, partial, live } = self;
         let given = [
             ("--target", target.is_some()),
             ("--rotate", rotate.is_some()),
-            ("--parallelism", parallelism.is_some()),
             ("--partial", *partial),
             ("--live", live.is_some()),
         ];

@@ -8,6 +8,7 @@ mod later;
 mod line;
 mod out;
 mod output;
+mod parallelism;
 mod plan;
 mod sandbox;
 mod schema;

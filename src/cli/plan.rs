@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 use super::output::Output;
+use super::parallelism::Parallelism;
 use super::session::{self, Session, bad_file, raise_limits};
 use super::show::Format;
 use super::{Global, later, line, out};
@@ -51,6 +52,9 @@ pub struct Plan {
     limit: Vec<String>,
 
     #[command(flatten)]
+    parallelism: Parallelism,
+
+    #[command(flatten)]
     later: later::Flags,
 }
 
@@ -77,6 +81,7 @@ pub fn run(command: &Plan, global: &Global, env: Env, output: &Rc<Output>) -> Re
 fn planned(command: &Plan, global: &Global, session: &Session, output: &Rc<Output>) -> Result<Exit, Failure> {
     output.findings(in_flight(session)?.as_slice(), &Sources::default());
     let reader = session.reader(output);
+    command.parallelism.bound(&reader);
     let snapshot = session.block_on(session.read(&reader, output));
     let mut planned = session.plan(&snapshot, command.expires, false);
     tell_limits(&command.limit, &mut planned);

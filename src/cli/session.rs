@@ -85,9 +85,9 @@ impl Session {
         let reader = Reader::new(self.env.clone());
         let output = std::rc::Rc::clone(output);
         reader.on_wait(Box::new(move |wait| {
-            let why = format!("{}: {} ({})", wait.object, wait.purpose, why(wait.why));
+            let why = format!("{} ({})", wait.purpose, why(wait.why));
             let seconds = u64::try_from(wait.time.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX);
-            output.event(&Event::Waiting { why, seconds });
+            output.event(&Event::Waiting { address: wait.object, why, seconds });
         }));
         reader
     }

@@ -17,8 +17,9 @@ pub enum Event {
     StepDone { number: usize, total: usize, address: Address, verb: Verb, detail: String },
     /// A step was refused, or is in doubt.
     StepFailed { number: usize, total: usize, address: Address, verb: Verb, finding: Finding },
-    /// Nothing is sent for so many seconds, for example in a vendor's rate-limit window.
-    Waiting { why: String, seconds: u64 },
+    /// Nothing is sent about an object for so many seconds, for example in a vendor's rate-limit
+    /// window.
+    Waiting { address: Address, why: String, seconds: u64 },
     /// What a person must do now for this object.
     Guide { address: Address, lines: Vec<String> },
     /// Anything else worth a line.

@@ -1,7 +1,8 @@
 //! What a long command says while it works: a spinner on a terminal, plain lines everywhere.
 //!
 //! Off a terminal (a CI log) only what matters afterwards is written: steps, guides, notes and why
-//! it waits. Reading is told on terminals alone.
+//! it waits. Reading is told on terminals alone. Steps of several lanes run beside each other, so
+//! every line names its object, and is written whole.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -25,8 +26,8 @@ pub struct Progress {
     spinner: Option<ProgressBar>,
     /// The steps that run now, each with what it does.
     running: BTreeMap<Address, String>,
-    /// The last reason for waiting: a poll gives the same one many times.
-    waited_for: Option<String>,
+    /// The last reason for which an object waits: a poll gives the same one many times.
+    waited_for: BTreeMap<Address, String>,
 }
 
 impl Progress {
@@ -37,14 +38,11 @@ impl Progress {
     }
 
     fn to(out: Box<dyn Write + Send>, style: Style, spinner: Option<ProgressBar>) -> Self {
-        Self { style, out, spinner, running: BTreeMap::new(), waited_for: None }
+        Self { style, out, spinner, running: BTreeMap::new(), waited_for: BTreeMap::new() }
     }
 
     /// Tells one event.
     pub fn handle(&mut self, event: &Event) {
-        if !matches!(event, Event::Waiting { .. }) {
-            self.waited_for = None;
-        }
         match event {
             Event::Reading { what } => self.spin(format!("reading {}", safe::line(what))),
             Event::StepBegan { number, total, address, verb } => {
@@ -53,7 +51,7 @@ impl Progress {
             }
             Event::StepPhase { address, text } => self.run(address, text),
             Event::StepDone { number, total, address, verb, detail } => {
-                self.running.remove(address);
+                self.leave(address);
                 let done = self.style.paint(Tone::Good, "done");
                 let detail =
                     if detail.is_empty() { String::new() } else { format!(", {}", safe::line(detail)) };
@@ -61,14 +59,14 @@ impl Progress {
                 self.show_running();
             }
             Event::StepFailed { number, total, address, verb, finding } => {
-                self.running.remove(address);
+                self.leave(address);
                 let failed = self.style.paint(Tone::Bad, "FAILED");
                 // The whole report comes once, at the end.
                 let why = safe::line(&finding.message);
                 self.write(&format!("{}: {failed}, {why}\n", head(*number, *total, *verb, address)));
                 self.show_running();
             }
-            Event::Waiting { why, seconds } => self.wait(why, *seconds),
+            Event::Waiting { address, why, seconds } => self.wait(address, why, *seconds),
             Event::Guide { address, lines } => self.write(&guide(address, lines, &self.style)),
             Event::Note(text) => self.write(&format!("{}\n", safe::lines(text))),
         }
@@ -90,18 +88,24 @@ impl Progress {
         }
     }
 
-    fn wait(&mut self, why: &str, seconds: u64) {
+    fn wait(&mut self, address: &Address, why: &str, seconds: u64) {
         let time = if seconds == 0 { String::new() } else { format!(" {seconds}s") };
-        let line = format!("waiting{time}: {}", safe::line(why));
-        let is_new = self.waited_for.as_deref() != Some(why);
-        if is_new && self.spinner.is_none() {
+        let line = format!("waiting{time}: {}: {}", safe::shown(address), safe::line(why));
+        let before = self.waited_for.insert(address.clone(), why.to_owned());
+        if before.as_deref() != Some(why) && self.spinner.is_none() {
             self.write(&format!("{line}\n"));
         }
-        self.waited_for = Some(why.to_owned());
         self.spin(line);
     }
 
+    /// A step of this object came to its end.
+    fn leave(&mut self, address: &Address) {
+        self.running.remove(address);
+        self.waited_for.remove(address);
+    }
+
     fn run(&mut self, address: &Address, text: &str) {
+        self.waited_for.remove(address);
         self.running.insert(address.clone(), safe::line(text).into_owned());
         self.show_running();
     }
@@ -199,7 +203,8 @@ mod tests {
     fn story() -> Vec<Event> {
         let address = sample::team("mon-prod", "SRE");
         let (number, total, verb) = (1, 4, Verb::Reset);
-        let wait = Event::Waiting { why: "rate limit of us-south".to_owned(), seconds: 30 };
+        let why = "rate limit of us-south".to_owned();
+        let wait = Event::Waiting { address: address.clone(), why, seconds: 30 };
         vec![
             Event::Reading { what: "ibm.prod.mon-prod".to_owned() },
             Event::StepBegan { number, total, address: address.clone(), verb },
@@ -227,8 +232,46 @@ mod tests {
 
     #[test]
     fn a_wait_of_no_time_names_none() {
-        let wait = |seconds| Event::Waiting { why: format!("look {seconds}"), seconds };
-        assert_eq!(told(None, &[wait(0), wait(2)]), "waiting: look 0\nwaiting 2s: look 2\n");
+        let address = sample::instance("mon");
+        let wait = |seconds| {
+            let (address, why) = (address.clone(), format!("look {seconds}"));
+            Event::Waiting { address, why, seconds }
+        };
+        let text = told(None, &[wait(0), wait(2)]);
+        assert_eq!(text, "waiting: ibm.prod.mon: look 0\nwaiting 2s: ibm.prod.mon: look 2\n");
+    }
+
+    /// Two lanes that wait for the same thing by turns, and end in the order in which they do.
+    #[test]
+    fn lines_of_several_lanes_name_their_step_and_a_wait_is_told_once_a_lane() {
+        let (ops, sre) = (sample::team("mon-prod", "Ops"), sample::team("mon-dev", "SRE"));
+        let (total, verb) = (2, Verb::Reset);
+        let began =
+            |number, address: &Address| Event::StepBegan { number, total, address: address.clone(), verb };
+        let wait = |address: &Address| Event::Waiting {
+            address: address.clone(),
+            why: "look".to_owned(),
+            seconds: 2,
+        };
+        let done = |number, address: &Address| {
+            let (address, detail) = (address.clone(), String::new());
+            Event::StepDone { number, total, address, verb, detail }
+        };
+        let (a, b) = (wait(&ops), wait(&sre));
+        let events =
+            [began(1, &ops), began(2, &sre), a.clone(), b.clone(), a, b, done(2, &sre), done(1, &ops)];
+        snapbox::assert_data_eq!(
+            told(None, &events),
+            snapbox::IntoData::raw(snapbox::str![[r#"
+[1/2] reset ibm.prod.mon-prod.team["Ops"]: begun
+[2/2] reset ibm.prod.mon-dev.team["SRE"]: begun
+waiting 2s: ibm.prod.mon-prod.team["Ops"]: look
+waiting 2s: ibm.prod.mon-dev.team["SRE"]: look
+[2/2] reset ibm.prod.mon-dev.team["SRE"]: done
+[1/2] reset ibm.prod.mon-prod.team["Ops"]: done
+
+"#]])
+        );
     }
 
     #[test]
@@ -241,7 +284,7 @@ mod tests {
 By hand, for ibm.prod.mon-prod.team["SRE"]:
   open the console\u{1b}[2J
 
-waiting 30s: rate limit of us-south
+waiting 30s: ibm.prod.mon-prod.team["SRE"]: rate limit of us-south
 [1/4] reset ibm.prod.mon-prod.team["SRE"]: done, old key refused
 [2/4] lock ibm.prod.mon-prod.team["SRE"]: FAILED, PATCH gave 403
 lease renewed

@@ -150,9 +150,7 @@ fn what_is_not_built_is_refused_by_name() {
         let ran = place.run(&[command, "a", "--reason", "b"]).exits(1).says("tokenform::cli::not_yet");
         ran.says(&format!("`tokenform {command}` is not built yet"));
     }
-    for flags in
-        [&["--target", "ibm.prod"][..], &["--rotate", "ibm.prod"], &["--parallelism", "2"], &["--partial"]]
-    {
+    for flags in [&["--target", "ibm.prod"][..], &["--rotate", "ibm.prod"], &["--partial"]] {
         for command in ["plan", "apply"] {
             let ran = place.run(&[&[command, SPEC, "--sandbox"], flags].concat()).exits(1);
             ran.says(&format!("`{}` is not built yet", flags[0]));
@@ -161,6 +159,20 @@ fn what_is_not_built_is_refused_by_name() {
     place.run(&["plan", SPEC, "--state", "s3://bucket/x"]).exits(1).says("`s3://` is not built yet");
     let help = place.run(&["--help"]).exits(0);
     assert!(!help.stdout.contains("resume"), "{}", help.stdout);
+}
+
+#[test]
+fn parallelism_is_a_number_from_one() {
+    let place = Place::example("quickstart");
+    for command in ["plan", "apply"] {
+        for wrong in ["0", "-1", "many"] {
+            let ran = place.run(&[command, SPEC, "--sandbox", &format!("--parallelism={wrong}")]).exits(1);
+            ran.says("--parallelism <N>").says("give a whole number from 1");
+        }
+    }
+    place.run(&["plan", SPEC, "--sandbox", "--parallelism", "1"]).exits(0);
+    let apply = ["apply", SPEC, "--sandbox", "--auto-approve", "--new-state", "--parallelism", "1"];
+    place.run(&apply).exits(0).says("live state matches the spec");
 }
 
 #[test]

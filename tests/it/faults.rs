@@ -188,7 +188,7 @@ fn an_old_key_that_still_works_is_never_settled_as_proved() {
     let me = "{ reply: { status: 200, body: '{\"user\": {\"id\": 1, \"username\": \"x\", \"currentTeam\": 1}}' } }";
     // The plan asks once per instance; the 31 asks after the first reset are for the old key.
     let place = with_faults(&[("method: GET, path: /api/users/me, nth: 5, times: 31", me)]);
-    place.run(&APPLY).exits(6).says("1 in doubt");
+    place.run(&in_turn()).exits(6).says("1 in doubt");
     place
         .run(&APPLY)
         .says("Settling apply")
@@ -216,9 +216,14 @@ fn when_the_proof_cannot_be_read_the_summary_says_how_to_go_on() {
     place.run(&APPLY).exits(6).says("read again, but").says("Next: tokenform plan --sandbox");
 }
 
+/// An apply whose steps run one after the other: what faults count on.
+fn in_turn() -> Vec<&'static str> {
+    [&APPLY[..], &["--parallelism", "1"]].concat()
+}
+
 /// An apply that hangs in its first reset, as a child process.
 fn hanging(place: &Place) -> std::process::Child {
-    let mut command = place.command(&APPLY);
+    let mut command = place.command(&in_turn());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let journal = place.path(&format!("{STATE}/journal/current.jsonl"));

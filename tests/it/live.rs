@@ -75,7 +75,8 @@ destinations:
     (place, server)
 }
 
-const APPLY: [&str; 5] = ["apply", "spec", "--auto-approve", "--new-state", "-vv"];
+/// One step after the other, so that effects have an order.
+const APPLY: [&str; 7] = ["apply", "spec", "--auto-approve", "--new-state", "-vv", "--parallelism", "1"];
 
 #[track_caller]
 fn discreet(place: &Place, ran: &Ran) {

@@ -5,7 +5,6 @@ mod proof;
 mod reviewed;
 mod settle;
 
-use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -16,10 +15,11 @@ use self::reviewed::Reviewed;
 use super::exit::{Exit, Failure};
 use super::interrupts::Interrupts;
 use super::output::Output;
+use super::parallelism::Parallelism;
 use super::plan::{requests, usable};
 use super::session::Session;
 use super::{Global, later, line};
-use crate::apply::{self, Applied, ApplyError, Ground};
+use crate::apply::{self, Applied, ApplyError, Ground, Stop};
 use crate::env::Env;
 use crate::http::Reader;
 use crate::model::event::Event;
@@ -61,6 +61,9 @@ pub struct Apply {
     guided: Guided,
 
     #[command(flatten)]
+    parallelism: Parallelism,
+
+    #[command(flatten)]
     later: later::Flags,
 }
 
@@ -98,6 +101,7 @@ pub fn run(command: &Apply, global: &Global, env: Env, output: &Rc<Output>) -> R
     let who = state::who(&session.env);
     let _lock = session.state.lock(&who)?;
     let job = Job { command, global, output, reader: session.reader(output) };
+    command.parallelism.bound(&job.reader);
     let settled = settle::settle(&mut session, &job.reader, output);
     let ended = settled.and_then(|()| job.go(&mut session, reviewed));
     if global.verbose > 0 {
@@ -171,7 +175,7 @@ impl Job<'_> {
         session: &Session,
         interrupts: &mut Interrupts,
     ) -> Result<Applied, ApplyError> {
-        let stop = Cell::new(false);
+        let stop = Stop::default();
         let events = |event: Event| {
             if let (Event::Guide { address, .. }, Some(sandbox)) = (&event, &session.sandbox) {
                 sandbox.watch(approved.plan.plan(), address);
@@ -186,12 +190,16 @@ impl Job<'_> {
             reader: self.reader.clone(),
             events: &events,
             stop: &stop,
+            parallelism: self.command.parallelism.lanes(),
         };
         let interrupted = async {
             loop {
                 interrupts.next().await;
-                stop.set(true);
-                self.output.say("Interrupted: the step that runs is finished, no other is begun.");
+                stop.raise();
+                self.output.say(match stop.is_now() {
+                    false => "Interrupted: the steps that run are finished, no other is begun. Interrupt again to stop now.",
+                    true => "Interrupted again: stopped where it was.",
+                });
             }
         };
         session.block_on(async {

@@ -1,9 +1,8 @@
 //! What `apply` does first: settles what an interrupted apply left in doubt.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::apply::{self, Applied, Ground};
+use crate::apply::{self, Applied, Ground, Stop};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::plan::admitted;
@@ -57,7 +56,7 @@ fn run(
 ) -> Result<Applied, Failure> {
     let plan = admitted(saved::verify(&unfinished.plan, &session.key)?.plan)?;
     same_spec(session, plan.plan())?;
-    let stop = Cell::new(false);
+    let stop = Stop::default();
     let events = |event: Event| output.event(&event);
     let ground = Ground {
         desired: &session.desired,
@@ -67,6 +66,7 @@ fn run(
         reader: reader.clone(),
         events: &events,
         stop: &stop,
+        parallelism: apply::PARALLELISM,
     };
     Ok(session.block_on(apply::settle(unfinished, &plan, &ground))?)
 }
