@@ -53,7 +53,7 @@ async fn one(run: &Run<'_>, way: &Way<'_>, log: &StepLog) -> Result<End, StateEr
     let act = Act::new(run, way, &prepared);
     let answered = matches!(log.stage, Stage::Answered | Stage::Delivered);
     // A request of the interrupted run may still be on its way.
-    let patience = registry::patience(&act.context(), step, Phase::Settle);
+    let patience = registry::patience(&act.context(), act.step, Phase::Settle);
     match watch(act, &log.facts, &patience).await {
         Look::CannotTell(finding) => act.in_doubt(finding).await,
         Look::NotHappened if answered => {
