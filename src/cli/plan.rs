@@ -90,6 +90,9 @@ fn planned(command: &Plan, global: &Global, session: &Session, output: &Rc<Outpu
     }
     if command.format == Format::Text {
         output.data(report::text::plan(&planned.plan, "", &output.style).as_bytes());
+        if global.verbose > 0 {
+            output.data(report::text::ages(&planned.plan, &output.style).as_bytes());
+        }
     }
     let admitted = usable(planned)?;
     let plan = admitted.plan();

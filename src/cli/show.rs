@@ -47,6 +47,9 @@ pub fn run(command: &Show, global: &Global, env: &Env, output: &Output) -> Resul
         Format::Json => output.data(&report::json::plan(&saved.bytes)),
         Format::Text => output.data(report::text::plan(&saved.plan, &seal, &output.style).as_bytes()),
     }
+    if command.format == Format::Text && global.verbose > 0 {
+        output.data(report::text::ages(&saved.plan, &output.style).as_bytes());
+    }
     output.findings(&errors(&saved.plan), &Sources::default());
     Ok(Exit::Done)
 }

@@ -162,6 +162,9 @@ codes! {
     PLAN_DISABLED_OUTSIDE = "tokenform::plan::disabled_outside", Warning,
         "A token that was enabled is disabled now, by the portal's inactivity rule or by a person.",
         "Review the change; `--auto-approve` leaves it out.";
+    PLAN_KEY_CHANGED_OUTSIDE = "tokenform::plan::key_changed_outside", Warning,
+        "A team's key is not the one that tokenform last knew: somebody has reset it.",
+        "Find out who did it and why; the plan brings the present value where a dead one may be.";
     PLAN_TOKEN_HISTORY_UNKNOWN = "tokenform::plan::token_history_unknown", Info,
         "The instance is locked already and the ledger does not say which tokens were reset before.",
         "Nothing to do; it is never unlocked to find out.";

@@ -21,6 +21,10 @@ pub struct History {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Past {
     pub issued_at: Option<Timestamp>,
+    /// The present value was issued elsewhere, after this instant: until then another one was seen.
+    pub issued_after: Option<Timestamp>,
+    /// When the present value was last seen by a step.
+    pub seen_at: Option<Timestamp>,
     pub fingerprint: Option<Fingerprint>,
     /// The id of the live object, where the vendor gives one.
     pub remote_id: Option<u64>,

@@ -1,6 +1,7 @@
 //! Plain data that every layer speaks: no I/O, no async, no vendor names.
 
 pub mod address;
+pub mod age;
 pub mod change;
 pub mod code;
 pub mod event;

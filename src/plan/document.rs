@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::address::Address;
+use crate::model::age::Age;
 use crate::model::change::{Action, Change, Waiting};
 pub use crate::model::evidence::{CallerEvidence, EnabledCount, Evidence, VisibleTeam, VisibleTeams};
 use crate::model::secret::Digest;
@@ -50,6 +51,9 @@ pub struct Plan {
     pub invariants: Vec<Invariant>,
     pub findings: Vec<PlanFinding>,
     pub waiting: Vec<Waiting>,
+    /// How old the live tokens are that have a rotation, and when it is due.
+    #[serde(default)]
+    pub ages: Vec<Age>,
     /// Digests of every live object that a step touches or a rule relied on.
     pub live: Vec<Expect>,
     /// What the checker reads.

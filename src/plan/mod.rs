@@ -68,6 +68,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
         findings.extend(draft.findings);
         live.extend(draft.live);
         plan.waiting.extend(draft.waiting);
+        plan.ages.extend(draft.ages);
         for drafted in draft.changes {
             plan.changes.push(drafted.change);
             steps.extend(drafted.steps);
@@ -119,6 +120,7 @@ fn empty(inputs: &Inputs<'_>) -> Plan {
         invariants: Vec::new(),
         findings: Vec::new(),
         waiting: Vec::new(),
+        ages: Vec::new(),
         live: Vec::new(),
         evidence: Evidence::default(),
     }

@@ -3,14 +3,13 @@
 use jiff::Timestamp;
 
 use crate::model::address::Address;
+use crate::model::age::Age;
 use crate::model::change::{Action, Change, Field, Waiting};
 use crate::model::evidence::{EnabledCount, VisibleTeams};
 use crate::model::finding::Finding;
 use crate::model::history::{History, Past};
 use crate::model::secret::DigestKey;
 use crate::model::step::{Expect, Step, StepId};
-use crate::model::vocabulary::Period;
-use crate::provider::state::Rotate;
 
 /// What a draft may look at besides the wish and the observation.
 #[derive(Clone, Copy)]
@@ -33,6 +32,8 @@ impl Context<'_> {
 pub struct Draft {
     pub changes: Vec<Drafted>,
     pub waiting: Vec<Waiting>,
+    /// Of live tokens that have a rotation.
+    pub ages: Vec<Age>,
     pub findings: Vec<Finding>,
     /// Live objects that a step touches or that the draft rests on.
     pub live: Vec<Expect>,
@@ -77,91 +78,7 @@ pub fn field(name: &str, before: Option<&str>, after: Option<&str>) -> Field {
     Field { name: name.to_owned(), before: before.map(str::to_owned), after: after.map(str::to_owned) }
 }
 
-/// Why a rotation is due.
-pub struct Due {
-    pub reason: String,
-    /// Nothing but an unknown age makes it due.
-    pub only_unknown_age: bool,
-    /// `issued_after` demands it, whatever else is in flight.
-    pub incident: bool,
-}
-
-/// Whether the conditions of `rotate` hold for a value issued at `issued_at` (PRODUCT section 1:
-/// an unknown age satisfies neither condition).
-pub fn due(rotate: &Rotate, issued_at: Option<Timestamp>, now: Timestamp) -> Option<Due> {
-    let Some(issued_at) = issued_at else {
-        let asked = rotate.max_age.is_some() || rotate.issued_after.is_some();
-        let reason = with_rationale("age unknown: not in the ledger".into(), rotate);
-        return asked.then_some(Due {
-            reason,
-            only_unknown_age: true,
-            incident: rotate.issued_after.is_some(),
-        });
-    };
-    let age = Period::between(issued_at, now);
-    let too_old = rotate.max_age.filter(|max| age >= *max);
-    let before = rotate.issued_after.filter(|after| issued_at <= *after);
-    let reason = match (before, too_old) {
-        (Some(after), _) => format!("issued {issued_at}, before issued_after {after}"),
-        (None, Some(max)) => format!("{} old, max_age {max}", age.rough()),
-        (None, None) => return None,
-    };
-    Some(Due { reason: with_rationale(reason, rotate), only_unknown_age: false, incident: before.is_some() })
-}
-
-/// When the next rotation is due, for what waits for it.
-pub fn next_due(rotate: Option<&Rotate>, issued_at: Option<Timestamp>) -> Option<Timestamp> {
-    Some(rotate?.max_age?.after(issued_at?))
-}
-
-fn with_rationale(reason: String, rotate: &Rotate) -> String {
-    match &rotate.rationale {
-        Some(rationale) => format!("{reason}; {rationale}"),
-        None => reason,
-    }
-}
-
 /// The host of an origin, for people.
 pub fn host(origin: &str) -> String {
     origin.split_once("://").map_or(origin, |(_, host)| host).to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    fn rotate(max_age: Option<&str>, issued_after: Option<&str>) -> Rotate {
-        Rotate {
-            max_age: max_age.map(|p| p.parse().unwrap()),
-            issued_after: issued_after.map(at),
-            rationale: None,
-            overlap: Period::hours(24),
-            idle: Period::hours(24),
-            soak: Period::days(7),
-        }
-    }
-
-    #[test]
-    fn due_at_max_age_to_the_second_and_by_issued_after() {
-        let now = at("2026-11-22T10:00:00Z");
-        let ninety = rotate(Some("90d"), None);
-        assert!(due(&ninety, Some(at("2026-08-24T10:00:01Z")), now).is_none());
-        let due_now = due(&ninety, Some(at("2026-08-24T10:00:00Z")), now).unwrap();
-        assert_eq!(due_now.reason, "90d old, max_age 90d");
-        let incident = rotate(None, Some("2026-11-01T00:00:00Z"));
-        assert!(due(&incident, Some(at("2026-11-01T00:00:00Z")), now).unwrap().incident);
-        assert!(due(&incident, Some(at("2026-11-01T00:00:01Z")), now).is_none());
-    }
-
-    #[test]
-    fn an_unknown_age_satisfies_neither_condition() {
-        let now = at("2026-11-22T10:00:00Z");
-        assert!(due(&rotate(Some("90d"), None), None, now).unwrap().only_unknown_age);
-        assert!(due(&rotate(None, Some("2026-01-01T00:00:00Z")), None, now).unwrap().only_unknown_age);
-        assert!(due(&rotate(None, None), None, now).is_none());
-    }
 }

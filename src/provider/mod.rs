@@ -8,6 +8,7 @@
 //!
 //! A provider may not order steps, retry, sleep, format, write files or decide severity.
 
+pub mod age;
 pub mod draft;
 pub mod ibm;
 pub mod logicmonitor;

@@ -53,6 +53,7 @@ pub fn empty() -> Plan {
         invariants: vec![],
         findings: vec![],
         waiting: vec![],
+        ages: vec![],
         live: vec![],
         evidence: Evidence::default(),
     }

@@ -75,6 +75,7 @@ pub(crate) fn small_plan() -> Plan {
         invariants: vec![],
         findings: vec![],
         waiting: vec![],
+        ages: vec![],
         live: live(),
         evidence: Evidence::default(),
     }

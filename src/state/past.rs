@@ -35,8 +35,7 @@ fn finished(history: &mut History, line: &Line, step: &Finished) {
         Verb::Reset | Verb::Issue => renew(past, line, step),
         Verb::Enable | Verb::Disable => past.enabled = Some(step.verb == Verb::Enable),
         Verb::Delete => *past = Past::default(),
-        // the value that was read is the object's present one
-        Verb::Deliver => past.fingerprint = step.facts.fingerprint.clone().or(past.fingerprint.take()),
+        Verb::Deliver => delivered(past, line, step),
         // the mode itself is read live; since when earlier tokens may work again is not
         Verb::Unlock => {
             past.unlocked_at = Some(line.at);
@@ -72,11 +71,24 @@ fn retire(past: &mut Past, step: &Finished) {
     }
 }
 
+/// The value that was read is the object's present one. Another one than before was issued elsewhere
+/// since then.
+fn delivered(past: &mut Past, line: &Line, step: &Finished) {
+    let Some(read) = &step.facts.fingerprint else { return };
+    if past.fingerprint.as_ref().is_some_and(|known| known != read) {
+        (past.issued_at, past.issued_after) = (None, past.seen_at);
+    }
+    past.fingerprint = Some(read.clone());
+    past.seen_at = Some(line.at);
+}
+
 /// A new value: what was delivered of the old one stays with its old fingerprint, so that a slot
 /// which did not get the new one shows as behind.
 fn renew(past: &mut Past, line: &Line, step: &Finished) {
     let facts = &step.facts;
     past.issued_at = Some(facts.issued_at.unwrap_or(line.at));
+    past.issued_after = None;
+    past.seen_at = Some(line.at);
     past.fingerprint = facts.fingerprint.clone();
     past.remote_id = facts.remote_id.or(past.remote_id);
     past.predecessor = facts.predecessor;
@@ -141,6 +153,24 @@ mod tests {
         assert_eq!((past.remote_id, past.predecessor, past.enabled), (Some(8), Some(7), Some(true)));
         assert_eq!(past.delivered["a#K"], print("new"));
         assert_eq!(past.delivered["b#K"], print("old"));
+    }
+
+    #[test]
+    fn a_value_that_was_read_and_is_another_one_was_issued_elsewhere_since() {
+        let read = |value: &str| Facts { fingerprint: Some(print(value)), ..Facts::default() };
+        let mut lines = vec![
+            line(Verb::Issue, 1, issued("ours", 7, None), &[]),
+            line(Verb::Deliver, 2, read("ours"), &[]),
+        ];
+        let seen = past(lines.clone()).unwrap();
+        assert_eq!(seen.issued_at.unwrap().to_string(), "2026-11-22T01:00:00Z");
+        assert_eq!((seen.issued_after, seen.seen_at), (None, Some(lines[1].at)));
+        lines.push(line(Verb::Deliver, 3, read("theirs"), &[]));
+        let other = past(lines.clone()).unwrap();
+        assert_eq!(other.issued_at, None);
+        assert_eq!((other.issued_after, other.seen_at), (Some(lines[1].at), Some(lines[2].at)));
+        lines.push(line(Verb::Issue, 4, issued("new", 8, None), &[]));
+        assert_eq!(past(lines).unwrap().issued_after, None);
     }
 
     #[test]

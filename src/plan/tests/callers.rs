@@ -54,7 +54,7 @@ fn planner_and_checker_agree_on_which_rotation_comes_last() {
         str![[r#"
 delete svc.api_token["gone"]: the spec wants it absent
 create svc.api_token["new"]: does not exist
-rotate svc.api_token["theirs"]: 91d old, max_age 90d
+rotate svc.api_token["theirs"]: 91d old, max_age 90d, 1d late
 1 delete svc.api_token["gone"] id 5
 2 issue svc.api_token["new"] > ops-env#KEY
 3 issue svc.api_token["theirs"] overlap > ops-env#KEY after 1 caller-last, 2 caller-last

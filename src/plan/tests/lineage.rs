@@ -94,7 +94,7 @@ fn a_pin_stands_for_what_replaced_the_pinned_token() {
     tells!(
         world,
         str![[r#"
-rotate svc.api_token["ci"]: 91d old, max_age 90d
+rotate svc.api_token["ci"]: 91d old, max_age 90d, 1d late
 1 issue svc.api_token["ci"] overlap > ops-env#KEY
 
 "#]]

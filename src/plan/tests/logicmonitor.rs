@@ -131,7 +131,7 @@ fn an_old_token_gets_a_successor_beside_it() {
     tells!(
         world,
         str![[r#"
-rotate svc.api_token["ci"]: 91d old, max_age 90d
+rotate svc.api_token["ci"]: 91d old, max_age 90d, 1d late
 1 issue svc.api_token["ci"] overlap > ops-env#KEY
 
 "#]]
@@ -146,7 +146,7 @@ fn no_rotation_starts_while_a_predecessor_is_there_unless_an_incident_demands_it
     tells!(
         world,
         str![[r#"
-waiting svc.api_token["ci"]: due for rotation (91d old, max_age 90d), when its predecessor is retired
+waiting svc.api_token["ci"]: due for rotation (91d old, max_age 90d, 1d late), when its predecessor is retired
 waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation until 2026-11-21T10:00:00Z
 waiting svc.api_token["ci"]: predecessor id 5: disabled; delete after its soak
 
@@ -168,7 +168,7 @@ fn a_due_token_that_is_or_shall_be_disabled_is_not_rotated() {
     tells!(
         lm(vec![("ci", rotated(None))], vec![disabled(old(live(5, "ci")))]),
         str![[r#"
-waiting svc.api_token["ci"]: due for rotation (91d old, max_age 90d), but disabled
+waiting svc.api_token["ci"]: due for rotation (91d old, max_age 90d, 1d late), but disabled
 waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation until 2026-11-21T10:00:00Z
 
 "#]]
@@ -178,7 +178,7 @@ waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the ne
         str![[r#"
 disable svc.api_token["ci"]: the spec wants it disabled
 1 disable svc.api_token["ci"] id 5
-waiting svc.api_token["ci"]: due for rotation (91d old, max_age 90d), but disabled
+waiting svc.api_token["ci"]: due for rotation (91d old, max_age 90d, 1d late), but disabled
 waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation until 2026-11-21T10:00:00Z
 
 "#]]
@@ -241,7 +241,7 @@ fn the_credential_in_use_is_rotated_after_everything_else() {
     tells!(
         lm(wants, vec![old(live(1, "caller")), live(5, "gone")]),
         str![[r#"
-rotate svc.api_token["caller"]: 91d old, max_age 90d
+rotate svc.api_token["caller"]: 91d old, max_age 90d, 1d late
 delete svc.api_token["gone"]: the spec wants it absent
 create svc.api_token["new"]: does not exist
 1 delete svc.api_token["gone"] id 5

@@ -73,8 +73,39 @@ fn a_key_that_the_ledger_does_not_know_has_an_unknown_age() {
     tells!(
         world.past(&team("SRE"), issued(1, "another key", None)),
         str![[r#"
-rotate mon.team["SRE"]: age unknown: not in the ledger
+rotate mon.team["SRE"]: age unknown: it was issued outside tokenform
 1 reset mon.team["SRE"] single-slot > ops-env#SRE
+warning plan::key_changed_outside mon.team["SRE"]: the token in SRE was reset outside tokenform: its fingerprint is b7b5de65, the ledger's last one b95b47d9
+
+"#]]
+    );
+}
+
+#[test]
+fn a_key_that_somebody_else_has_reset_is_drift_and_is_brought_where_a_dead_one_is() {
+    let seen =
+        |days, old: &str| Past { seen_at: Some(days_ago(days)), ..issued(days, old, Some("ops-env#SRE")) };
+    let world = sre(rotated_team("SRE")).past(&team("SRE"), seen(30, "SRE"));
+    assert_eq!(world.plan().plan.ages[0].says, "due in 60d");
+    let world = world.past(&team("SRE"), seen(30, "an earlier key"));
+    tells!(
+        world.clone(),
+        str![[r#"
+deliver mon.team["SRE"]: ops-env#SRE does not hold the present value
+1 deliver mon.team["SRE"] > ops-env#SRE
+warning plan::key_changed_outside mon.team["SRE"]: the token in SRE was reset outside tokenform after 2026-10-23T10:00:00Z: its fingerprint is b7b5de65, the ledger's last one 91ddde3f; ops-env#SRE may hold a dead value
+
+"#]]
+    );
+    let ages = world.plan().plan.ages;
+    assert_eq!(ages[0].issued_at, None);
+    assert_eq!(ages[0].says, "age unknown: issued outside tokenform after 2026-10-23T10:00:00Z, due in 60d");
+    tells!(
+        world.past(&team("SRE"), seen(90, "an earlier key")),
+        str![[r#"
+rotate mon.team["SRE"]: age unknown: issued outside tokenform after 2026-08-24T10:00:00Z, max_age 90d
+1 reset mon.team["SRE"] single-slot > ops-env#SRE
+warning plan::key_changed_outside mon.team["SRE"]: the token in SRE was reset outside tokenform after 2026-08-24T10:00:00Z: its fingerprint is b7b5de65, the ledger's last one 91ddde3f; ops-env#SRE may hold a dead value
 
 "#]]
     );

@@ -2,6 +2,7 @@
 //!
 //! All wording is here. A renderer (text, Markdown, HTML, graph) adds its own escapes and its look.
 
+mod age;
 mod change;
 mod opening;
 mod step;
@@ -15,6 +16,7 @@ use crate::plan::document::{Plan, numbers};
 use crate::report::safe;
 use crate::report::style::Tone;
 
+pub use age::AgeRow;
 pub use change::{ChangeRow, FieldRow};
 pub use step::{NeedRow, StepRow};
 pub use tail::{CountRow, FindingRow, InvariantRow, WaitingRow};
@@ -31,6 +33,10 @@ pub struct Rows {
     pub steps: Vec<StepRow>,
     pub findings: Vec<FindingRow>,
     pub waiting: Vec<WaitingRow>,
+    /// Tokens whose rotation is late or soon due, or whose age is unknown, and that stay as they are.
+    pub ages: Vec<AgeRow>,
+    /// How many others have a rotation that is due later.
+    pub due_later: usize,
     pub invariants: Vec<InvariantRow>,
     /// The counts of the summary, without zeros after the first six.
     pub counts: Vec<CountRow>,
@@ -54,6 +60,7 @@ impl Rows {
     /// The rows of a plan. `seal` is what is known of its file's seal; empty for a fresh plan.
     pub fn of(plan: &Plan, seal: &str) -> Self {
         let view = View { plan, numbers: numbers(plan) };
+        let (ages, due_later) = age::near(plan);
         Self {
             opening: opening::notices(&view),
             actions: tail::actions(plan),
@@ -61,12 +68,19 @@ impl Rows {
             steps: plan.steps.iter().zip(1..).map(|(step, number)| step::row(&view, step, number)).collect(),
             findings: tail::findings(&view),
             waiting: plan.waiting.iter().map(tail::waiting).collect(),
+            ages,
+            due_later,
             invariants: plan.invariants.iter().map(tail::invariant).collect(),
             counts: tail::counts(plan),
             irreversible: plan.summary.irreversible,
             no_changes: tail::no_changes(plan),
             seal: tail::seal(plan, seal),
         }
+    }
+
+    /// The ages of all tokens that have a rotation, for those who ask for more.
+    pub fn all_ages(plan: &Plan) -> Vec<AgeRow> {
+        age::all(plan)
     }
 
     /// `1 to create, 0 to rotate, … 2 to invalidate. 5 irreversible.`

@@ -18,6 +18,7 @@ pub fn plan(plan: &Plan, seal: &str, style: &Style) -> String {
     if let Some(line) = rows.no_changes {
         text.push(parts::no_changes(line, style));
         text.push(parts::waiting(&rows, style));
+        text.push(parts::ages(&rows, style));
         text.push(parts::findings(&rows, style));
     } else {
         text.push(parts::legend(&rows, style));
@@ -25,12 +26,18 @@ pub fn plan(plan: &Plan, seal: &str, style: &Style) -> String {
         text.push(step::list(&rows, style));
         text.push(parts::findings(&rows, style));
         text.push(parts::waiting(&rows, style));
+        text.push(parts::ages(&rows, style));
         text.push(parts::invariants(plan, &rows, style));
         text.push(parts::summary(&rows, style));
     }
     text.push(parts::seal(&rows));
     text.retain(|part| !part.is_empty());
     text.join("\n")
+}
+
+/// The ages of all tokens that have a rotation, for those who ask for more.
+pub fn ages(plan: &Plan, style: &Style) -> String {
+    parts::all_ages(&Rows::all_ages(plan), style)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::plan::document::Plan;
 use crate::report::check;
-use crate::report::rows::{FindingRow, Notice, Rows, WaitingRow};
+use crate::report::rows::{AgeRow, FindingRow, Notice, Rows, WaitingRow};
 use crate::report::style::{Style, Tone};
 
 /// Lines about the plan as a whole; empty for an ordinary one.
@@ -46,6 +46,24 @@ pub fn waiting(rows: &Rows, style: &Style) -> String {
         format!("  {address}: {what}{until}\n")
     });
     titled("Waiting:", waiting.collect(), style)
+}
+
+pub fn ages(rows: &Rows, style: &Style) -> String {
+    let mut ages: String = rows.ages.iter().map(|row| age(row, style)).collect();
+    if !ages.is_empty() && rows.due_later > 0 {
+        ages.push_str(&format!("  {} more are due later; `plan -v` shows them.\n", rows.due_later));
+    }
+    titled("Due soon, or late:", ages, style)
+}
+
+pub fn all_ages(ages: &[AgeRow], style: &Style) -> String {
+    titled("Ages of tokens with a rotation:", ages.iter().map(|row| age(row, style)).collect(), style)
+}
+
+fn age(row: &AgeRow, style: &Style) -> String {
+    let AgeRow { address, says, tone, issued } = row;
+    let issued = issued.as_ref().map(|at| format!(" (issued {at})")).unwrap_or_default();
+    format!("  {address}: {}{issued}\n", style.paint(*tone, says))
 }
 
 /// One line where all of them hold, else each of them.

@@ -1,6 +1,7 @@
 //! Whole plans as a reviewer sees them.
 
 use super::plan;
+use crate::model::age::Age;
 use crate::model::change::Action;
 use crate::plan::document::{Plan, Source};
 use crate::report::sample;
@@ -158,6 +159,39 @@ Waiting:
 
 "#]])
     );
+}
+
+#[test]
+fn what_is_late_or_soon_due_is_told_and_the_others_are_counted() {
+    let age = |name: &str, issued: Option<&str>, due: Option<&str>, says: &str| Age {
+        address: sample::token(name),
+        issued_at: issued.map(|at| at.parse().unwrap()),
+        due_at: due.map(|at| at.parse().unwrap()),
+        says: says.to_owned(),
+    };
+    let ages = vec![
+        age("fresh", Some("2026-11-01T00:00:00Z"), Some("2027-01-30T00:00:00Z"), "due in 68d"),
+        age("soon", Some("2026-09-01T10:00:00Z"), Some("2026-11-30T10:00:00Z"), "due in 8d"),
+        age("late", Some("2026-08-01T10:00:00Z"), Some("2026-10-30T10:00:00Z"), "23d late"),
+        age("old", None, None, "age unknown: not in the ledger"),
+    ];
+    let idle = Plan { ages, ..sample::empty() };
+    snapbox::assert_data_eq!(
+        plan(&idle, "", &UNICODE),
+        snapbox::IntoData::raw(snapbox::str![[r#"
+No changes. Live state matches the spec.
+
+Due soon, or late:
+  logicmonitor.acme.svc-ci.api_token["old"]: age unknown: not in the ledger
+  logicmonitor.acme.svc-ci.api_token["late"]: 23d late (issued 2026-08-01T10:00:00Z)
+  logicmonitor.acme.svc-ci.api_token["soon"]: due in 8d (issued 2026-09-01T10:00:00Z)
+  1 more are due later; `plan -v` shows them.
+
+"#]])
+    );
+    assert_eq!(super::ages(&idle, &UNICODE).lines().count(), 5);
+    let fresh = Plan { ages: idle.ages[..1].to_vec(), ..idle };
+    assert_eq!(plan(&fresh, "", &UNICODE), "No changes. Live state matches the spec.\n");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Pure: what an instance and its teams should be + what they are → changes and steps.
 
 mod conditions;
+mod drift;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,8 @@ use crate::model::evidence::{VisibleTeam, VisibleTeams};
 use crate::model::finding::Finding;
 use crate::model::step::{Delivery, Shape, StepId};
 use crate::model::verb::Verb;
-use crate::provider::draft::{Context, Draft, change, due, field};
+use crate::provider::age::{age, due};
+use crate::provider::draft::{Context, Draft, change, field};
 use crate::provider::ibm::state::{
     AuthMode, Connection, Instance, LiveInstance, LiveTeam, OtherTeams, Probe, Team,
 };
@@ -190,7 +192,8 @@ impl<'a> Scene<'a> {
 
     /// Whether an unlock of ours was not followed by the team's reset: the apply was interrupted.
     fn owed(self, team: &LiveTeam) -> bool {
-        let issued_at = self.cx.past(&self.team_address(team)).issued_at;
+        let past = self.cx.past(&self.team_address(team));
+        let issued_at = past.issued_at.or(past.issued_after);
         let unlocked_at = self.cx.past(self.address).unlocked_at;
         unlocked_at.is_some_and(|unlocked| issued_at.is_none_or(|issued| issued < unlocked))
     }
@@ -203,9 +206,10 @@ impl<'a> Scene<'a> {
             return;
         }
         let past = self.cx.past(&address);
-        let ours = past.fingerprint.is_some() && past.fingerprint == team.fingerprint;
-        let issued_at = past.issued_at.filter(|_| ours);
-        let due = want.rotate.as_ref().and_then(|rotate| due(rotate, issued_at, self.cx.now));
+        draft.findings.extend(self.key_changed_outside(team, want, &past));
+        let issued = drift::issued(&past, team);
+        draft.ages.extend(want.rotate.as_ref().and_then(|rotate| age(&address, rotate, issued, self.cx.now)));
+        let due = want.rotate.as_ref().and_then(|rotate| due(rotate, issued, self.cx.now));
         match due {
             _ if self.owed(team) && !want.deliver.is_empty() => {
                 let reason = "owed since the unlock: earlier tokens may work again";

@@ -14,7 +14,8 @@ use crate::model::finding::Finding;
 use crate::model::step::Expect;
 use crate::model::verb::Verb;
 use crate::model::vocabulary::TokenStatus;
-use crate::provider::draft::{Context, Draft, change, due, field, next_due};
+use crate::provider::age::{Issued, age, due, next_due};
+use crate::provider::draft::{Context, Draft, change, field};
 use crate::provider::logicmonitor::state::{Connection, LiveToken, LiveUser, Token, TokenKind, User, note};
 use crate::provider::state::Rotate;
 
@@ -98,6 +99,10 @@ impl<'a> Scene<'a> {
 
     /// A token that exists and stays: its age, its status, its destinations.
     fn keep(self, current: &'a LiveToken, lineage: &Lineage<'a>, draft: &mut Draft) {
+        let issued = self.issued(current);
+        draft.ages.extend(
+            self.want.rotate.as_ref().and_then(|rotate| age(self.address, rotate, issued, self.cx.now)),
+        );
         if self.rotate_if_due(current, lineage, draft) {
             return;
         }
@@ -111,16 +116,17 @@ impl<'a> Scene<'a> {
     }
 
     /// From the portal, else from the ledger.
-    fn issued_at(self, current: &LiveToken) -> Option<jiff::Timestamp> {
+    fn issued(self, current: &LiveToken) -> Issued {
         let past = self.cx.past(self.address);
         let known = past.issued_at.filter(|_| past.remote_id == Some(current.id));
-        current.created_on.or(known)
+        let unknown = Issued::Unknown("the portal does not tell it, and the ledger does not know it");
+        current.created_on.or(known).map_or(unknown, Issued::At)
     }
 
     /// `overlap`: a new token beside the old one. Says whether one is drafted.
     fn rotate_if_due(self, current: &'a LiveToken, lineage: &Lineage<'a>, draft: &mut Draft) -> bool {
         let Some(rotate) = &self.want.rotate else { return false };
-        let Some(due) = due(rotate, self.issued_at(current), self.cx.now) else { return false };
+        let Some(due) = due(rotate, self.issued(current), self.cx.now) else { return false };
         let wanted = self.want.status == Some(TokenStatus::Enabled) || current.enabled();
         if !wanted || self.want.status == Some(TokenStatus::Disabled) {
             draft.wait(self.address, format!("due for rotation ({}), but disabled", due.reason), None);
@@ -226,7 +232,7 @@ impl<'a> Scene<'a> {
         };
         let fed = |slot: &String| ours && held(slot);
         for slot in self.want.deliver.iter().map(|d| d.slot()).filter(|slot| !fed(slot)) {
-            let until = next_due(self.want.rotate.as_ref(), self.issued_at(current));
+            let until = next_due(self.want.rotate.as_ref(), self.issued(current));
             let when = match until {
                 Some(_) => "fed at the next rotation",
                 None => "no rotation declared: its secret can't be had again",
