@@ -7,6 +7,7 @@ use super::{ApplyError, Ground};
 use crate::destination::{self, Destination, DestinationError, Handover, Probed};
 use crate::model::event::Event;
 use crate::model::finding::Finding;
+use crate::model::secret::Fingerprint;
 use crate::model::step::{Delivery, Step};
 use crate::plan::check::Admitted;
 use crate::provider::steps::{Answer, NewValue};
@@ -28,6 +29,13 @@ pub(super) async fn probe(admitted: &Admitted, ground: &Ground<'_>) -> Result<()
 /// The deliveries of a step whose slots are not fed yet.
 pub(super) fn missing<'s>(step: &'s Step, fed: &[&str]) -> Vec<&'s Delivery> {
     step.destinations.iter().filter(|d| !fed.contains(&d.slot().as_str())).collect()
+}
+
+/// Whether a slot of the step holds the value with this fingerprint, where that can be read.
+pub(super) fn holds(act: Act<'_>, delivery: &Delivery, value: &Fingerprint) -> bool {
+    let ground = act.ground();
+    let declared = ground.desired.destinations.get(&delivery.to);
+    declared.and_then(|to| destination::holds(to, delivery, value, ground.key)) == Some(true)
 }
 
 /// Brings the new value to each destination. Gives the failures; each success is journaled.

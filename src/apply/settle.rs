@@ -10,6 +10,7 @@
 //! A look that can't tell leaves the step in doubt.
 
 use super::act::Act;
+use super::deliver::{holds, missing};
 use super::finish::{finish, revoke};
 use super::step::watch;
 use super::{Applied, End, Fate, Ground, Run, Way};
@@ -71,10 +72,9 @@ async fn one(run: &Run<'_>, way: &Way<'_>, log: &StepLog) -> Result<End, StateEr
 /// It happened. A value that can be read is delivered where it is missing; one that was shown once
 /// and that not everybody has is lost.
 async fn happened(act: Act<'_>, answer: Answer, log: &StepLog) -> Result<End, StateError> {
-    let present = answer.facts.fingerprint.as_ref();
-    let current = log.delivered.iter().filter(|(_, receipt)| Some(&receipt.fingerprint) == present);
-    let fed: Vec<&str> = current.map(|(slot, _)| slot.as_str()).collect();
-    let everyone = act.step.destinations.iter().all(|d| fed.contains(&d.slot().as_str()));
+    let fed = fed(act, &answer, log).await?;
+    let fed: Vec<&str> = fed.iter().map(String::as_str).collect();
+    let everyone = missing(act.step, &fed).is_empty();
     if log.stage == Stage::InDoubt && act.step.verb == Verb::Reset && log.facts.fingerprint.is_some() {
         return still_accepted(act, answer).await;
     }
@@ -87,6 +87,22 @@ async fn happened(act: Act<'_>, answer: Answer, log: &StepLog) -> Result<End, St
         }
         _ => finish(act, answer, &fed).await,
     }
+}
+
+/// The slots that have the present value: by the journal, or because the destination holds it. A run
+/// that was killed between a write and its record has delivered all the same.
+async fn fed(act: Act<'_>, answer: &Answer, log: &StepLog) -> Result<Vec<String>, StateError> {
+    let Some(present) = &answer.facts.fingerprint else { return Ok(Vec::new()) };
+    let known = log.delivered.iter().filter(|(_, receipt)| receipt.fingerprint == *present);
+    let mut fed: Vec<String> = known.map(|(slot, _)| slot.clone()).collect();
+    for delivery in &act.step.destinations {
+        let slot = delivery.slot();
+        if !fed.contains(&slot) && holds(act, delivery, present) {
+            act.delivered(slot.clone(), present.clone()).await?;
+            fed.push(slot);
+        }
+    }
+    Ok(fed)
 }
 
 /// A reset whose key had changed while the old one was still accepted. The old one is lost with the

@@ -19,6 +19,7 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use super::Entry;
+use crate::model::secret::Secret;
 
 /// Whether a key can be a shell variable.
 pub(super) fn is_key(key: &str) -> bool {
@@ -34,6 +35,28 @@ pub(super) fn set(old: &[u8], entries: &[Entry<'_>]) -> Result<Zeroizing<Vec<u8>
         text = set_one(&text, entry)?;
     }
     Ok(text)
+}
+
+/// The value of the last assignment of a key, as [`set`] writes one; other quoting is read roughly.
+pub(super) fn get(text: &[u8], key: &str) -> Result<Option<Secret>, String> {
+    let places = assignments(text)?;
+    let last = places.iter().rfind(|place| place.key == key.as_bytes());
+    Ok(last.map(|place| unquoted(&text[place.value.clone()])))
+}
+
+/// What stands in the quotes that [`quoted`] has put.
+fn unquoted(word: &[u8]) -> Secret {
+    let inner = |quote: &[u8]| word.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    let Some(escaped) = inner(b"\"") else {
+        return Secret::new(inner(b"'").unwrap_or(word).to_vec());
+    };
+    let mut value = Vec::with_capacity(escaped.len());
+    let mut bytes = escaped.iter();
+    while let Some(byte) = bytes.next() {
+        let next = if *byte == b'\\' { bytes.next() } else { Some(byte) };
+        value.extend(next);
+    }
+    Secret::new(value)
 }
 
 fn set_one(old: &[u8], entry: &Entry<'_>) -> Result<Zeroizing<Vec<u8>>, String> {
@@ -194,7 +217,6 @@ fn blanks(text: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::secret::Secret;
     use std::io::Write;
     use std::process::{Command, Stdio};
 
@@ -239,6 +261,17 @@ mod tests {
             assert_eq!(put(&once, "K", "v"), put(old, "K", "v"));
             assert_eq!(put(&put("", "K", value), "L", "x"), format!("{}L='x'\n", put("", "K", value)));
         }
+    }
+
+    #[test]
+    fn what_was_set_is_read_back() {
+        for value in VALUES {
+            let text = put("K=old\nA='1'\n", "K", value);
+            let read = get(text.as_bytes(), "K").unwrap().unwrap();
+            assert!(read.same_as(&Secret::new(value.into())), "{value}");
+        }
+        assert!(get(b"K=bare # c\n", "K").unwrap().unwrap().same_as(&Secret::new(b"bare".to_vec())));
+        assert!(get(b"K=1\n", "L").unwrap().is_none() && get(b"K='1\n", "K").is_err());
     }
 
     #[test]

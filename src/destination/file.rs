@@ -57,6 +57,17 @@ pub(super) async fn deliver(
     Ok(Receipt { text: format!("written to {}", file.path.display()) })
 }
 
+/// The value in the file: `Some(None)` if there is none, `None` if the file can't be read.
+pub(super) fn value(file: &FileDestination, key: Option<&str>) -> Option<Option<Secret>> {
+    let text = read(&file.path).ok()?;
+    match (file.format, key) {
+        (FileFormat::Raw, _) => Some((!text.is_empty()).then(|| Secret::new(text.to_vec()))),
+        (FileFormat::Dotenv, Some(key)) => dotenv::get(&text, key).ok(),
+        (FileFormat::Json, Some(key)) => json::get(&text, key).ok(),
+        (FileFormat::Dotenv | FileFormat::Json, None) => None,
+    }
+}
+
 /// From read to rename; the caller holds the file's lock.
 fn replace(file: &FileDestination, what: &Handover<'_>) -> Result<(), Trouble> {
     let write = |e: std::io::Error| Trouble::new(format!("can't write {}: {e}", file.path.display()));

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::Entry;
+use crate::model::secret::Secret;
 
 /// The file with each entry in place of its key's value, else behind the last member. Written with
 /// one member a line; an empty file counts as an empty object.
@@ -31,6 +32,14 @@ pub(super) fn set(old: &[u8], entries: &[Entry<'_>]) -> Result<Zeroizing<Vec<u8>
         object.member(entry.key, value);
     }
     Ok(object.end())
+}
+
+/// The value of a key that is a string: what [`set`] has written.
+pub(super) fn get(text: &[u8], key: &str) -> Result<Option<Secret>, String> {
+    let text = std::str::from_utf8(text).map_err(|_| "is not UTF-8")?;
+    let members = if text.trim().is_empty() { Vec::new() } else { members(text)? };
+    let last = members.iter().rfind(|(name, _)| name == key);
+    Ok(last.and_then(|(_, raw)| serde_json::from_str(raw.get()).ok()))
 }
 
 /// Text that is being written, wiped when dropped.
@@ -100,7 +109,6 @@ impl<'de> Visitor<'de> for Members {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::secret::Secret;
 
     fn put(old: &str, pairs: &[(&str, &str)]) -> Result<String, String> {
         let values: Vec<_> = pairs.iter().map(|(_, v)| Secret::new(v.as_bytes().to_vec())).collect();
@@ -126,6 +134,19 @@ mod tests {
             assert_eq!(put(old, &[("k", "v")]).unwrap(), "{\n  \"k\": \"v\"\n}\n");
         }
         assert_eq!(put("{}", &[]).unwrap(), "{}\n");
+    }
+
+    #[test]
+    fn what_was_set_is_read_back() {
+        for value in ["plain", "v\"\\\n", "ünï"] {
+            let new = put("{\"k\": \"old\", \"n\": 7}", &[("k", value)]).unwrap();
+            let read = get(new.as_bytes(), "k").unwrap().unwrap();
+            assert!(read.same_as(&Secret::new(value.into())));
+            for other in ["n", "x"] {
+                assert!(get(new.as_bytes(), other).unwrap().is_none());
+            }
+        }
+        assert!(get(b"", "k").unwrap().is_none() && get(b"[]", "k").is_err());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::env::{Env, Point};
 use crate::model::address::Address;
 use crate::model::code;
 use crate::model::finding::Finding;
-use crate::model::secret::Secret;
+use crate::model::secret::{DigestKey, Fingerprint, Secret};
 use crate::model::step::Delivery;
 use crate::model::vocabulary::Period;
 use crate::state::StateDir;
@@ -185,6 +185,23 @@ pub async fn deliver(
     let receipt = receipt.map_err(|trouble| trouble.named(name))?;
     env.points.pass(Point::HandedOver(name)).map_err(stopped)?;
     Ok(receipt)
+}
+
+/// Whether the slot of a delivery holds the value with this fingerprint now. `None`: the destination
+/// can't be read back. Who was killed between a write and its record is told apart by it.
+pub fn holds(
+    destination: &Destination,
+    delivery: &Delivery,
+    fingerprint: &Fingerprint,
+    key: &DigestKey,
+) -> Option<bool> {
+    match destination {
+        Destination::File(file) => {
+            let value = file::value(file, delivery.key.as_deref())?;
+            Some(value.is_some_and(|value| key.fingerprint(&value) == *fingerprint))
+        }
+        Destination::Command(_) => None,
+    }
 }
 
 /// The name of a lock file, from what the lock is of.

@@ -1,9 +1,10 @@
 //! Deliveries into real files: what is refused, what is kept, many writers at once.
 
 use super::*;
-use crate::destination::{Destination, Probed, deliver, probe};
+use crate::destination::{Destination, Probed, deliver, holds, probe};
 use crate::env::Env;
 use crate::model::address::Address;
+use crate::model::step::Delivery;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
@@ -54,6 +55,27 @@ async fn give(
     let what = Handover { address: &address, key, value: &value, id_key, id: id_key.map(|_| "id-7") };
     let receipt = deliver("ops", to, &what, state, &Env::system()).await;
     receipt.map(|r| r.text).map_err(|e| e.finding().to_string())
+}
+
+#[tokio::test]
+async fn what_a_file_holds_is_told_by_its_fingerprint() {
+    let room = Room::new();
+    let key = crate::model::secret::DigestKey::new(Secret::new(vec![1; 32]));
+    let print = |value: &str| key.fingerprint(&Secret::new(value.into()));
+    for (format, at) in
+        [(FileFormat::Raw, None), (FileFormat::Dotenv, Some("K")), (FileFormat::Json, Some("K"))]
+    {
+        let name = format!("{format:?}");
+        let file = room.file(&name, format);
+        let slot = Delivery { to: "ops".into(), key: at.map(str::to_owned), id_key: None };
+        let held = |value: &str| holds(&file, &slot, &print(value), &key);
+        assert_eq!(held("it's $1"), Some(false), "{name}: nothing is there yet");
+        room.give(&file, at, "it's $1").await.unwrap();
+        assert_eq!((held("it's $1"), held("other")), (Some(true), Some(false)), "{name}");
+    }
+    let gone = room.file("no-folder/x", FileFormat::Raw);
+    let slot = Delivery { to: "ops".into(), key: None, id_key: None };
+    assert_eq!(holds(&gone, &slot, &print("x"), &key), None);
 }
 
 #[tokio::test]
