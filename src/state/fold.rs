@@ -24,7 +24,7 @@ pub struct Folded {
     pub findings: Vec<Finding>,
 }
 
-/// Brings finished steps of the current journal into the ledger, then archives the journal if it is
+/// Brings finished steps of the current journal into the ledger, in plan order, then archives the journal if it is
 /// settled: every begun step is done, refused or failed, and the others were given up (`Closed`) or
 /// there are none. Call it under the state's lock.
 pub fn fold(dir: &StateDir) -> Result<Folded, StateError> {
@@ -35,7 +35,8 @@ pub fn fold(dir: &StateDir) -> Result<Folded, StateError> {
     let ledger = ledger::read(dir)?;
     let known = ledger.known();
     let plan = sha256_hex(&journal.plan);
-    let new = journal.steps.iter().filter(|log| !known.contains(&(journal.apply_id.as_str(), &log.step)));
+    let logs = journal.in_plan_order().into_iter();
+    let new = logs.filter(|log| !known.contains(&(journal.apply_id.as_str(), &log.step)));
     let batch: Vec<Line> = new.filter_map(|log| line(&journal, &plan, log)).collect();
     let appended = batch.len();
     if appended > 0 {

@@ -90,11 +90,25 @@ impl Unfinished {
         self.steps.iter().all(|log| log.stage.finished()) && (self.closed || self.all_begun())
     }
 
+    /// Steps that began, in the order in which the plan has them: which of two lanes was faster says
+    /// nothing.
+    pub(super) fn in_plan_order(&self) -> Vec<&StepLog> {
+        let planned = self.planned().unwrap_or_default();
+        let places: BTreeMap<&StepId, usize> = planned.iter().zip(0..).collect();
+        let mut logs: Vec<_> = self.steps.iter().collect();
+        // those of a plan that can't be read stay as they began: the sort is stable
+        logs.sort_by_key(|log| places.get(&log.step).copied().unwrap_or(usize::MAX));
+        logs
+    }
+
     fn all_begun(&self) -> bool {
-        match serde_json::from_slice::<PlanSteps>(&self.plan) {
-            Ok(plan) => plan.steps.iter().all(|step| self.index.contains_key(&step.id)),
-            Err(_) => false,
-        }
+        self.planned().is_some_and(|steps| steps.iter().all(|step| self.index.contains_key(step)))
+    }
+
+    /// The steps of the plan, if it can be read.
+    fn planned(&self) -> Option<Vec<StepId>> {
+        let plan: PlanSteps = serde_json::from_slice(&self.plan).ok()?;
+        Some(plan.steps.into_iter().map(|step| step.id).collect())
     }
 }
 

@@ -186,6 +186,22 @@ fn done_and_failed_are_remembered_with_all_their_facts_and_refused_is_not() {
     assert!(history.objects.contains_key(&team("b")) && !history.objects.contains_key(&team("c")));
 }
 
+/// `a` and `b` are of two lanes: which was faster says nothing.
+#[test]
+fn lines_stand_in_plan_order_whatever_the_timing_was() {
+    let folded = |records: Vec<Record>| {
+        let (_dir, state) = state();
+        put_records(&state, &[&[opened(&["a", "b"])][..], &records].concat());
+        fold(&state).unwrap();
+        let steps = ledger::read(&state).unwrap().lines.into_iter();
+        let steps: Vec<_> = steps.map(|line| line.entry.step().unwrap().step.clone()).collect();
+        (steps, fs::read(state.ledger_path()).unwrap())
+    };
+    let in_turn = folded(vec![began("a"), done("a"), began("b"), done("b")]);
+    assert_eq!(in_turn.0, [id("a"), id("b")]);
+    assert_eq!(folded(vec![began("b"), began("a"), done("b"), done("a")]), in_turn);
+}
+
 /// Folds a journal and says what is left of it.
 fn left(records: &[Record]) -> (Option<Unfinished>, usize) {
     let (_dir, state) = state();
