@@ -94,7 +94,7 @@ fn of_code(code: Code) -> Exit {
 impl From<StateError> for Failure {
     fn from(error: StateError) -> Self {
         let exit = match error {
-            StateError::Held { .. } => Exit::Locked,
+            StateError::Held(_) => Exit::Locked,
             _ => Exit::Error,
         };
         Self::new(exit, error.finding())

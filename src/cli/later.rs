@@ -19,8 +19,6 @@ pub enum Later {
     #[command(hide = true)]
     History(Anything),
     #[command(hide = true)]
-    Lock(Anything),
-    #[command(hide = true)]
     Snapshot(Anything),
     #[command(hide = true)]
     Import(Anything),
@@ -63,7 +61,6 @@ impl Later {
             Self::History(_) => {
                 ("history", "The ledger is `ledger.jsonl` in the state folder, one line a step.")
             }
-            Self::Lock(_) => ("lock", "A dead run holds no lock; `tokenform status` says who holds it."),
             Self::Snapshot(_) => ("snapshot", "`plan -o FILE` keeps what was planned from live state."),
             Self::Import(_) => ("import", "Write the spec by hand; `tokenform validate` checks it."),
             Self::Completions(_) => ("completions", "See `tokenform --help`."),

@@ -18,6 +18,15 @@ pub fn command(verb: &str, global: &Global, path: &Path) -> String {
     words.join(" ")
 }
 
+/// The command line of this process, as others see it while it holds a lock.
+pub fn this_run() -> String {
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let program = words.next().unwrap_or_default();
+    let name =
+        Path::new(&program).file_name().map_or_else(|| program.clone(), |n| n.to_string_lossy().into());
+    std::iter::once(name).chain(words.map(|word| quoted(&word))).collect::<Vec<_>>().join(" ")
+}
+
 /// A path that no program takes for a flag.
 fn of_path(path: &Path) -> String {
     let text = path.to_string_lossy();

@@ -6,6 +6,7 @@ mod exit;
 mod interrupts;
 mod later;
 mod line;
+mod lock;
 mod out;
 mod output;
 mod parallelism;
@@ -123,6 +124,7 @@ enum Command {
     Show(show::Show),
     Check(check::Check),
     Status(status::Status),
+    Lock(lock::Lock),
     Sandbox(sandbox::Sandbox),
     Schema(schema::Schema),
     #[command(flatten)]
@@ -191,6 +193,7 @@ fn run(cli: Cli, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
         Command::Show(command) => show::run(&command, global, &env, output),
         Command::Check(command) => check::run(&command, global, &env, output),
         Command::Status(command) => status::run(&command, global, &env, output),
+        Command::Lock(command) => lock::run(&command, global, &env, output),
         Command::Sandbox(command) => {
             global.no_sandbox("sandbox")?;
             sandbox::run(&command, env, output)

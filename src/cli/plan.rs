@@ -125,7 +125,7 @@ fn in_flight(session: &Session) -> Result<Option<Finding>, Failure> {
     if !session.state.journal_path().exists() {
         return Ok(None);
     }
-    let message = match (session.state.holder()?, session.state.unfinished()?) {
+    let message = match (session.state.held()?, session.state.unfinished()?) {
         (Some(held), _) => format!("an apply is running ({held}): this plan may mistake what it does"),
         (None, Some(left)) => {
             let id = left.apply_id;

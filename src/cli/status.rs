@@ -6,11 +6,11 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 use super::output::Output;
-use super::{Global, session};
+use super::{Global, line, session};
 use crate::env::Env;
 use crate::model::source::Sources;
 use crate::report::{self, safe};
-use crate::state::{self, StateDir, StateError, Unfinished};
+use crate::state::{self, Held, Holder, Standing, StateDir, Unfinished};
 
 /// Show an apply that runs, or that did not come to its end
 ///
@@ -33,7 +33,7 @@ pub fn run(command: &Status, global: &Global, env: &Env, output: &Output) -> Res
         return Ok(Exit::Done);
     }
     let state = StateDir::open(&folder)?;
-    if let Some(held) = state.holder()? {
+    if let Some(held) = state.held()? {
         output.data(running(&held).as_bytes());
         return Ok(Exit::Locked);
     }
@@ -56,18 +56,18 @@ fn left_behind(state: &StateDir, env: &Env, output: &Output) -> Result<Option<Un
     if !state.journal_path().exists() {
         return Ok(None);
     }
-    let who = state::who(env);
-    let _lock = state.lock(&who)?;
+    let _lock = state.lock(&Holder::this(env, &line::this_run()))?;
     let folded = state::fold(state)?;
     output.findings(&folded.findings, &Sources::default());
     Ok(state.unfinished()?)
 }
 
-fn running(held: &StateError) -> String {
-    match held {
-        StateError::Held { who, since, .. } => {
-            format!("An apply is running, by {} since {}.\n", safe::line(who), safe::line(since))
-        }
-        other => format!("An apply is running: {}.\n", safe::lines(&other.to_string())),
-    }
+/// Who has the state now, and what to do about it.
+fn running(held: &Held) -> String {
+    let holder = held.standing.holder().map(report::lock::who).unwrap_or_default();
+    let title = match held.standing {
+        Standing::Held(_) => "An apply is running:",
+        _ => "An apply may be running:",
+    };
+    format!("{title}\n{holder}{}\n", safe::lines(&held.help()))
 }

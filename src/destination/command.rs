@@ -55,7 +55,7 @@ pub(super) async fn deliver(
     state: &StateDir,
     env: &Env,
 ) -> Result<Receipt, Trouble> {
-    let hold = state.hold(&lock_name("command", name.as_bytes())).await;
+    let hold = state.hold(&lock_name("command", name.as_bytes()), name, env.clock.now()).await;
     let _hold = hold.map_err(|e| Trouble::new(e.to_string()))?;
     let mut child = prepared(&command.run, env)?;
     child.stdin(Stdio::piped());

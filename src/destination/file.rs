@@ -8,6 +8,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::{Entry, FileDestination, FileFormat, Handover, Receipt, Trouble, dotenv, json, lock_name};
+use crate::env::Env;
 use crate::model::secret::Secret;
 use crate::state::{StateDir, atomic, hold_folder};
 
@@ -46,10 +47,12 @@ pub(super) async fn deliver(
     file: &FileDestination,
     what: &Handover<'_>,
     state: &StateDir,
+    env: &Env,
 ) -> Result<Receipt, Trouble> {
     fits(file, what.key, what.id_key).map_err(Trouble::new)?;
     let lock = lock_name("file", resolved(&file.path)?.as_os_str().as_bytes());
-    let _hold = state.hold(&lock).await.map_err(|e| Trouble::new(e.to_string()))?;
+    let of = file.path.display().to_string();
+    let _hold = state.hold(&lock, &of, env.clock.now()).await.map_err(|e| Trouble::new(e.to_string()))?;
     // a run with another state has its locks elsewhere, and may deliver into this file too
     let folder = hold_folder(atomic::folder(&file.path)).await;
     let _folder = folder.map_err(|e| Trouble::new(e.to_string()))?;

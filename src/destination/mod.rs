@@ -179,7 +179,7 @@ pub async fn deliver(
     let stopped = |error: std::io::Error| Trouble::new(error.to_string()).named(name);
     env.points.pass(Point::HandingOver(name)).map_err(stopped)?;
     let receipt = match destination {
-        Destination::File(file) => file::deliver(file, what, state).await,
+        Destination::File(file) => file::deliver(file, what, state, env).await,
         Destination::Command(command) => command::deliver(name, command, what, state, env).await,
     };
     let receipt = receipt.map_err(|trouble| trouble.named(name))?;

@@ -338,7 +338,7 @@ codes! {
         "Use the same `--state` or `TOKENFORM_KEY` as earlier runs.";
     STATE_HELD = "tokenform::state::held", Error,
         "Another run holds the state's lock.",
-        "Wait for it to end; `tokenform status` shows who it is.";
+        "Wait for it to end; `tokenform lock list` shows who it is.";
     STATE_DAMAGED = "tokenform::state::damaged", Error,
         "A line of the ledger or the journal is not as it was written.",
         "Restore the file from a backup; tokenform does not guess what it said.";
@@ -358,12 +358,12 @@ mod tests {
     use super::*;
 
     /// What the command line knows; a command or a flag that is built joins them.
-    const COMMANDS: [&str; 9] =
-        ["apply", "check", "help", "plan", "sandbox", "schema", "show", "status", "validate"];
+    const COMMANDS: [&str; 10] =
+        ["apply", "check", "help", "lock", "plan", "sandbox", "schema", "show", "status", "validate"];
     const FLAGS: [&str; 5] = ["--auto-approve", "--guided", "--new-state", "--sandbox", "--state"];
     /// Words that the product has a command for, which is not built yet.
-    const NOT_BUILT: [&str; 9] =
-        ["completions", "explain", "history", "import", "lock", "man", "resume", "snapshot", "unlock"];
+    const NOT_BUILT: [&str; 8] =
+        ["completions", "explain", "history", "import", "man", "resume", "snapshot", "unlock"];
 
     #[test]
     fn no_cure_names_a_command_or_a_flag_that_is_not_there() {

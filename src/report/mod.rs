@@ -7,6 +7,7 @@ pub mod check;
 pub mod diff;
 pub mod finding;
 pub mod json;
+pub mod lock;
 pub mod progress;
 pub mod rows;
 pub mod safe;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::lock::Held;
 use crate::model::code::{self, Code};
 use crate::model::finding::Finding;
 
@@ -17,8 +18,8 @@ pub enum StateError {
     #[error("the state key {reason}")]
     Key { reason: String },
     /// Another run holds the lock: exit code 5.
-    #[error("{} is held by {who} since {since}", .path.display())]
-    Held { path: PathBuf, who: String, since: String },
+    #[error("{0}")]
+    Held(Box<Held>),
     /// A line that was not left by a crash: by hand, or by a failing disk.
     #[error("{} line {line}: {reason}", .path.display())]
     Damaged { path: PathBuf, line: usize, reason: String },
@@ -44,14 +45,18 @@ impl StateError {
 
     /// The error as told to the user.
     pub fn finding(&self) -> Finding {
-        Finding::new(self.code(), self.to_string())
+        let finding = Finding::new(self.code(), self.to_string());
+        match self {
+            Self::Held(held) => finding.help(held.help()),
+            _ => finding,
+        }
     }
 
     fn code(&self) -> Code {
         match self {
             Self::Io { .. } | Self::Stopped { .. } => code::STATE_IO,
             Self::Key { .. } => code::STATE_KEY,
-            Self::Held { .. } => code::STATE_HELD,
+            Self::Held(_) => code::STATE_HELD,
             Self::Damaged { .. } => code::STATE_DAMAGED,
             Self::Newer { .. } => code::STATE_NEWER,
             Self::Unsettled { .. } => code::STATE_UNSETTLED,

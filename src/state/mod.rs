@@ -4,7 +4,8 @@
 //! .tokenform/
 //!   .gitignore        *
 //!   key               32 bytes in base64, 0600; or TOKENFORM_KEY
-//!   lock              held by a running apply
+//!   lock              held by a running apply, with who that is
+//!   lock.log          locks that were broken by hand, and why
 //!   ledger.jsonl      append-only, hash-chained; written by `fold`, and by `ledger::add` for what no journal tells
 //!   journal/          current.jsonl while an apply is not settled, then APPLYID.jsonl
 //!   locks/            one per destination
@@ -28,10 +29,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
+
 pub use error::StateError;
 pub use fold::{Folded, fold};
 pub use journal::{Journal, Record};
-pub use lock::{Hold, LockGuard, hold_folder};
+pub use lock::{Broken, Held, Hold, Holder, Lock, LockGuard, Standing, hold_folder};
 pub use replay::{Stage, StepLog, Unfinished};
 pub use who::who;
 
@@ -44,8 +47,8 @@ use crate::model::who::Who;
 /// A state folder.
 pub struct StateDir {
     path: PathBuf,
-    /// Who locked it, for the journal and the ledger.
-    by: Mutex<Who>,
+    /// Who locked it, for the journal, the ledger and the locks of destinations.
+    holder: Mutex<Option<Holder>>,
     /// One turn per destination lock, so that tasks of one process wait without polling.
     turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
     points: Points,
@@ -59,8 +62,8 @@ impl StateDir {
         if !ignore.exists() {
             fs::write(&ignore, "*\n").map_err(StateError::io("write", &ignore))?;
         }
-        let (by, turns, points) = (Mutex::default(), Mutex::default(), Points::default());
-        Ok(Self { path: path.to_owned(), by, turns, points })
+        let (holder, turns, points) = (Mutex::default(), Mutex::default(), Points::default());
+        Ok(Self { path: path.to_owned(), holder, turns, points })
     }
 
     /// Tells of each change that is on disk.
@@ -84,25 +87,48 @@ impl StateDir {
         known.then(|| key::load(path, env)).transpose()
     }
 
-    /// Locks the state until the guard is dropped, or the process ends. Does not wait.
-    /// `who` ([`who`]) is shown to others meanwhile, and is the ledger's `by`.
-    pub fn lock(&self, who: &Who) -> Result<LockGuard, StateError> {
-        let guard = lock::exclusive(&self.path.join("lock"), &who.to_string())?;
-        who.clone_into(&mut self.by.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Locks the state until the guard is dropped, or the process ends. Does not wait. `holder` is
+    /// shown to others meanwhile, and is the ledger's `by`.
+    pub fn lock(&self, holder: &Holder) -> Result<LockGuard, StateError> {
+        let guard = lock::exclusive(&self.lock_path(), holder)?;
+        *self.holder.lock().unwrap_or_else(PoisonError::into_inner) = Some(holder.clone());
         Ok(guard)
     }
 
-    /// Who holds the state's lock now, as the error that [`StateDir::lock`] would give.
-    pub fn holder(&self) -> Result<Option<StateError>, StateError> {
-        lock::holder(&self.path.join("lock"))
+    /// What keeps the state's lock from being taken now, if anything does.
+    pub fn held(&self) -> Result<Option<Held>, StateError> {
+        let path = self.lock_path();
+        Ok(match lock::look(&path)? {
+            Standing::Free | Standing::Dead(_) => None,
+            standing => Some(Held { path, standing }),
+        })
     }
 
-    /// Waits for, and holds, the lock of one destination: in this process and on disk.
-    pub async fn hold(&self, slot: &str) -> Result<Hold, StateError> {
+    /// Every lock of this state, and how it stands.
+    pub fn locks(&self) -> Result<Vec<Lock>, StateError> {
+        lock::all(self)
+    }
+
+    /// Breaks every lock that is not free, and logs who did it and why. [`StateError::Held`], and
+    /// nothing is touched, if a process of this machine holds one.
+    pub fn break_locks(&self, by: &Holder, reason: &str) -> Result<Vec<Broken>, StateError> {
+        lock::break_dead(self, by, reason)
+    }
+
+    /// The locks that were broken.
+    pub fn broken_locks(&self) -> Result<Vec<Broken>, StateError> {
+        lock::breaks(self)
+    }
+
+    /// Waits for, and holds, the lock of one destination: in this process and on disk. `of` names the
+    /// destination to others.
+    pub async fn hold(&self, slot: &str, of: &str, at: Timestamp) -> Result<Hold, StateError> {
         let folder = self.path.join("locks");
         make_folder(&folder)?;
         let turn = self.turn(slot);
-        lock::hold(&folder.join(slot), turn).await
+        let holder = self.holder().unwrap_or_else(|| Holder::this(&Env::system(), "tokenform"));
+        let holder = Holder { since: at, of: Some(of.to_owned()), ..holder };
+        lock::hold(&folder.join(slot), turn, &holder).await
     }
 
     /// What the ledger says, with a finding where a crash left half a line.
@@ -132,8 +158,21 @@ impl StateDir {
         self.points.pass(Point::Kept(what)).map_err(StateError::io("go on with", &self.path))
     }
 
+    fn lock_path(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    /// Where broken locks are logged.
+    pub fn lock_log_path(&self) -> PathBuf {
+        self.path.join("lock.log")
+    }
+
+    fn holder(&self) -> Option<Holder> {
+        self.holder.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn by(&self) -> Who {
-        self.by.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.holder().map(|holder| holder.by).unwrap_or_default()
     }
 
     fn turn(&self, slot: &str) -> Arc<tokio::sync::Mutex<()>> {

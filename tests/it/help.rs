@@ -2,7 +2,8 @@
 
 use crate::support::Place;
 
-const COMMANDS: [&str; 8] = ["validate", "plan", "apply", "show", "check", "status", "sandbox", "schema"];
+const COMMANDS: [&str; 9] =
+    ["validate", "plan", "apply", "show", "check", "status", "lock", "sandbox", "schema"];
 
 #[test]
 fn every_command_explains_itself() {

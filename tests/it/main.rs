@@ -9,6 +9,7 @@ mod faults;
 mod help;
 mod layers;
 mod live;
+mod locks;
 mod main_job;
 mod readme;
 mod refusals;

@@ -28,7 +28,7 @@ use crate::model::source::Sources;
 use crate::plan::EXPIRES;
 use crate::plan::check::Admitted;
 use crate::plan::document::Plan;
-use crate::state::StateError;
+use crate::state::{Holder, StateError};
 use crate::{report, saved, state};
 
 /// Plan, ask, and carry it out; or carry out a saved plan
@@ -97,9 +97,9 @@ pub fn run(command: &Apply, global: &Global, env: Env, output: &Rc<Output>) -> R
         None => no_other_spec(command).map(|()| None)?,
     };
     let spec = reviewed.as_ref().map_or(&command.path, |reviewed| &reviewed.spec);
+    let holder = Holder::this(&env, &line::this_run());
     let mut session = Session::open(global, spec, env, output)?;
-    let who = state::who(&session.env);
-    let _lock = session.state.lock(&who)?;
+    let _lock = session.state.lock(&holder)?;
     let job = Job { command, global, output, reader: session.reader(output) };
     command.parallelism.bound(&job.reader);
     let settled = settle::settle(&mut session, &job.reader, output);

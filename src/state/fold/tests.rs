@@ -1,12 +1,14 @@
 //! Folding after every prefix of a journal, torn anywhere, and after every instant of a kill.
 
 use super::*;
+use crate::env::Env;
 use crate::model::address::Address;
 use crate::model::history::{Facts, Receipt};
 use crate::model::secret::{DigestKey, Fingerprint, Secret};
 use crate::model::step::StepId;
 use crate::model::verb::Verb;
 use crate::model::who::Who;
+use crate::state::Holder;
 use crate::state::journal::Journal;
 use crate::state::lines::to_line;
 
@@ -278,7 +280,9 @@ fn a_journal_torn_in_its_first_line_never_was() {
 #[tokio::test]
 async fn the_holder_of_the_lock_is_in_the_ledger() {
     let (_dir, state) = state();
-    let _lock = state.lock(&ada()).unwrap();
+    let env = Env { vars: crate::env::Vars::only(Default::default()), ..Env::system() };
+    let holder = Holder { by: ada(), ..Holder::this(&env, "tokenform apply") };
+    let _lock = state.lock(&holder).unwrap();
     let journal = Journal::create(&state, "a1", at(), plan(&["a"]).as_bytes()).unwrap();
     journal.record(began("a")).await.unwrap();
     journal.record(done("a")).await.unwrap();

@@ -1,11 +1,13 @@
 use std::fs;
 
 use super::*;
+use crate::env::Env;
 use crate::model::address::Address;
 use crate::model::history::{Facts, Receipt};
 use crate::model::secret::{DigestKey, Secret};
 use crate::model::verb::Verb;
 use crate::model::who::Who;
+use crate::state::Holder;
 
 fn line(n: usize) -> Line {
     let address = Address::connection("ibm", "prod").owner("m").item("team", &format!("t{n}"));
@@ -79,7 +81,7 @@ fn a_ledger_of_version_1_is_read_and_gone_on_with() {
 #[test]
 fn every_kind_reads_back() {
     let (_dir, state) = empty();
-    let held = state.lock(&line(1).by).unwrap();
+    let held = state.lock(&Holder { by: line(1).by, ..Holder::this(&Env::system(), "x") }).unwrap();
     let address = Address::connection("ibm", "prod").owner("m");
     let entries = [
         Entry::HoldEnded { address: address.clone() },
