@@ -83,6 +83,8 @@ enum End {
     /// The object moved since the plan; nothing was sent.
     Stale(Finding),
     InDoubt(Finding),
+    /// A guard no longer holds; nothing was sent.
+    Deferred(String),
 }
 
 /// What an apply came to.
@@ -189,7 +191,10 @@ impl<'a> Run<'a> {
                 match self.obstacle(&self.steps[place]) {
                     None => running.push(self.one(place)),
                     Some(why) => {
-                        self.skip(place, why);
+                        match self.waits(&self.steps[place]) {
+                            true => self.set(place, Fate::Ended(End::Deferred(why))),
+                            false => self.skip(place, why),
+                        }
                         lanes.ended(place);
                     }
                 }
@@ -215,6 +220,18 @@ impl<'a> Run<'a> {
         let done = self.done.borrow();
         let missing = step.needs.iter().find(|need| !done.contains_key(&need.step))?;
         Some(format!("needs `{}` ({}), which is not done", missing.step, missing.rule.as_str()))
+    }
+
+    /// Whether nothing but deferred steps keeps a step from beginning: it waits with them.
+    fn waits(&self, step: &Step) -> bool {
+        let stopped = self.halted.get() || self.ground.stop.is_asked();
+        let (done, fates) = (self.done.borrow(), self.fates.borrow());
+        let deferred = |id: &StepId| {
+            let place = self.steps.iter().position(|step| step.id == *id);
+            place.is_some_and(|place| matches!(fates[place], Fate::Ended(End::Deferred(_))))
+        };
+        let broken = self.broken.borrow().contains_key(&step.address);
+        !stopped && !broken && step.needs.iter().all(|n| done.contains_key(&n.step) || deferred(&n.step))
     }
 
     async fn one(&self, place: usize) -> usize {
@@ -245,6 +262,9 @@ impl<'a> Run<'a> {
             End::Done { facts, detail } => {
                 self.done.borrow_mut().insert(step.id.clone(), (**facts).clone());
                 self.tell(Event::StepDone { number, total, address, verb, detail: detail.clone() });
+            }
+            End::Deferred(why) => {
+                self.tell(Event::StepDeferred { number, total, address, verb, why: why.clone() });
             }
             End::Failed(finding) | End::Stale(finding) | End::InDoubt(finding) => {
                 self.broken.borrow_mut().insert(step.address.clone(), step.id.clone());
@@ -330,7 +350,7 @@ impl<'a> Run<'a> {
 
 impl Applied {
     fn file(&mut self, step: &Step, fate: Fate) {
-        let Outcome { done, failed, in_doubt, not_started, .. } = &mut self.outcome;
+        let Outcome { done, failed, in_doubt, not_started, deferred, .. } = &mut self.outcome;
         let row = |detail: String| Line { step: step.id.clone(), address: step.address.clone(), detail };
         let cut = || "interrupted before it began".to_owned();
         match fate {
@@ -341,6 +361,7 @@ impl Applied {
                 in_doubt.push(row("stopped while it ran: it may have happened".into()));
             }
             Fate::Ended(End::Done { detail, .. }) => done.push(row(detail)),
+            Fate::Ended(End::Deferred(why)) => deferred.push(row(why)),
             Fate::Ended(End::Failed(finding)) => {
                 failed.push(row(finding.message.clone()));
                 self.findings.push(finding);

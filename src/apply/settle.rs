@@ -50,7 +50,8 @@ pub async fn settle(
 async fn one(run: &Run<'_>, way: &Way<'_>, log: &StepLog) -> Result<End, StateError> {
     // The request of this step may have left in the earlier run.
     run.intent_is_kept(way.place);
-    let prepared = Prepared { live: Vec::new(), facts: log.facts.clone(), hold: Hold::Nothing };
+    let prepared =
+        Prepared { live: Vec::new(), facts: log.facts.clone(), hold: Hold::Nothing, deferred: None };
     let act = Act::new(run, way, &prepared);
     let answered = matches!(log.stage, Stage::Answered | Stage::Delivered);
     // A request of the interrupted run may still be on its way.

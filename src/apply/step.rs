@@ -40,6 +40,9 @@ pub(super) async fn run(run: &Run<'_>, way: &Way<'_>) -> Result<End, StateError>
     if let Some(finding) = moved(run, step, &prepared) {
         return Ok(End::Stale(finding));
     }
+    if let Some(why) = prepared.deferred {
+        return Ok(End::Deferred(why));
+    }
     let act = Act::new(run, way, &prepared);
     match mutate(act).await? {
         Effect::Nothing(finding) => act.refused(finding).await,

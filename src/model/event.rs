@@ -17,6 +17,8 @@ pub enum Event {
     StepDone { number: usize, total: usize, address: Address, verb: Verb, detail: String },
     /// A step was refused, or is in doubt.
     StepFailed { number: usize, total: usize, address: Address, verb: Verb, finding: Finding },
+    /// A condition of a step no longer holds: nothing was sent, and a later plan does it.
+    StepDeferred { number: usize, total: usize, address: Address, verb: Verb, why: String },
     /// Nothing is sent about an object for so many seconds, for example in a vendor's rate-limit
     /// window.
     Waiting { address: Address, why: String, seconds: u64 },

@@ -32,8 +32,10 @@ pub struct Past {
     pub enabled: Option<bool>,
     /// Slot ([`super::step::Delivery::slot`]) → fingerprint of the value it was given.
     pub delivered: BTreeMap<String, Fingerprint>,
-    /// The id of the token that the present one replaces, and when it was replaced.
-    pub predecessor: Option<u64>,
+    /// Id of a token → id of the one that it replaced, over all generations.
+    pub replaced: BTreeMap<u64, u64>,
+    /// Ids of replaced tokens that a step of ours disabled and that are still there, and when.
+    pub retired: BTreeMap<u64, Timestamp>,
     /// When a step of ours opened the instance; a later lock forgets it. Tokens issued before may
     /// work again since then.
     pub unlocked_at: Option<Timestamp>,
@@ -66,6 +68,12 @@ pub struct Facts {
     pub access_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub predecessor: Option<u64>,
+    /// The token that replaced the one which the step was on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub successor: Option<u64>,
+    /// The instant that the step wrote into the object's note.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marked_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,6 +105,8 @@ impl Facts {
             remote_id,
             access_id,
             predecessor,
+            successor,
+            marked_at,
             nonce,
             enabled,
             proof,
@@ -112,6 +122,8 @@ impl Facts {
             remote_id: remote_id.or(earlier.remote_id),
             access_id: access_id.or(earlier.access_id),
             predecessor: predecessor.or(earlier.predecessor),
+            successor: successor.or(earlier.successor),
+            marked_at: marked_at.or(earlier.marked_at),
             nonce: nonce.or(earlier.nonce),
             enabled: enabled.or(earlier.enabled),
             proof: proof.or(earlier.proof),

@@ -8,6 +8,7 @@ pub mod event;
 pub mod evidence;
 pub mod finding;
 pub mod given;
+pub mod guard;
 pub mod history;
 pub mod observed;
 pub mod outcome;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::address::Address;
+pub use super::guard::{Guard, KnownBy};
 use super::secret::Digest;
 use super::verb::Verb;
 
@@ -142,13 +143,6 @@ impl Rule {
 pub struct Expect {
     pub address: Address,
     pub digest: Digest,
-}
-
-/// A condition evaluated right before a step, for example `old_idle >= 24h`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Guard {
-    pub condition: String,
 }
 
 /// How a lost answer is settled.

@@ -33,6 +33,8 @@ pub struct Prepared {
     pub facts: Facts,
     /// What only the provider understands; never stored.
     pub hold: Hold,
+    /// Why a guard of the step no longer holds, as this read shows: nothing is sent, a later plan does it.
+    pub deferred: Option<String>,
 }
 
 /// What a provider keeps in memory from `prepare` to `confirm`.

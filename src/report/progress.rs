@@ -66,6 +66,13 @@ impl Progress {
                 self.write(&format!("{}: {failed}, {why}\n", head(*number, *total, *verb, address)));
                 self.show_running();
             }
+            Event::StepDeferred { number, total, address, verb, why } => {
+                self.running.remove(address);
+                let deferred = self.style.paint(Tone::Change, "deferred");
+                let head = head(*number, *total, *verb, address);
+                self.write(&format!("{head}: {deferred}, {}\n", safe::line(why)));
+                self.show_running();
+            }
             Event::Waiting { address, why, seconds } => self.wait(address, why, *seconds),
             Event::Guide { address, lines } => self.write(&guide(address, lines, &self.style)),
             Event::Note(text) => self.write(&format!("{}\n", safe::lines(text))),

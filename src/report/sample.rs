@@ -116,7 +116,8 @@ fn steps() -> Vec<Step> {
     let deliver = step(Verb::Deliver, team("mon-dev", "Infra"), "GET", "/api/token");
     let resets = [needs(&ops, Rule::ResetBeforeLock), needs(&web, Rule::ResetBeforeLock)];
     let lock_needs = resets.into_iter().chain([needs(&sre, Rule::CallerLast)]).collect();
-    let guard = Guard { condition: "old_idle >= 24h".to_owned() };
+    let at_least = "24h".parse().expect("a period");
+    let guard = Guard::OldIdle { token_id: 8, at_least, last_used_on: None };
     vec![
         Step { shape: Some(Shape::Invalidate), ..ops },
         Step { shape: Some(Shape::Invalidate), ..web },

@@ -27,14 +27,15 @@ fn add(history: &mut History, line: &Line) {
 
 fn finished(history: &mut History, line: &Line, step: &Finished) {
     let past = history.objects.entry(step.address.clone()).or_default();
-    if another(past, step) {
-        retire(past, step);
+    if let Some(id) = another(past, step) {
+        retire(past, id, line, step);
         return;
     }
     match step.verb {
         Verb::Reset | Verb::Issue => renew(past, line, step),
         Verb::Enable | Verb::Disable => past.enabled = Some(step.verb == Verb::Enable),
-        Verb::Delete => *past = Past::default(),
+        // which token replaced which is what a pin is followed by
+        Verb::Delete => *past = Past { replaced: std::mem::take(&mut past.replaced), ..Past::default() },
         Verb::Deliver => delivered(past, line, step),
         // the mode itself is read live; since when earlier tokens may work again is not
         Verb::Unlock => {
@@ -58,16 +59,20 @@ fn hold(line: &Line, step: &Finished) -> Option<Hold> {
     Some(Hold { until, reason: line.reason.clone().unwrap_or_default(), by: line.by.clone() })
 }
 
-/// Whether a step was on another live object of this address: the token that the present one
+/// The id, if a step was on another live object of this address: a token that the present one
 /// replaced (PRODUCT section 2, `overlap`). It says nothing about the present one.
-fn another(past: &Past, step: &Finished) -> bool {
+fn another(past: &Past, step: &Finished) -> Option<u64> {
     let retires = matches!(step.verb, Verb::Enable | Verb::Disable | Verb::Delete);
-    retires && past.remote_id.is_some() && step.facts.remote_id.is_some_and(|id| past.remote_id != Some(id))
+    let id = step.facts.remote_id.filter(|_| retires)?;
+    let present = past.remote_id.is_none_or(|present| present == id);
+    (step.facts.successor.is_some() || !present).then_some(id)
 }
 
-fn retire(past: &mut Past, step: &Finished) {
-    if step.verb == Verb::Delete && past.predecessor == step.facts.remote_id {
-        past.predecessor = None;
+fn retire(past: &mut Past, id: u64, line: &Line, step: &Finished) {
+    past.replaced.extend(step.facts.successor.map(|successor| (successor, id)));
+    match step.verb {
+        Verb::Disable => drop(past.retired.insert(id, step.facts.marked_at.unwrap_or(line.at))),
+        _ => drop(past.retired.remove(&id)),
     }
 }
 
@@ -91,7 +96,7 @@ fn renew(past: &mut Past, line: &Line, step: &Finished) {
     past.seen_at = Some(line.at);
     past.fingerprint = facts.fingerprint.clone();
     past.remote_id = facts.remote_id.or(past.remote_id);
-    past.predecessor = facts.predecessor;
+    past.replaced.extend(facts.remote_id.zip(facts.predecessor));
     past.enabled = facts.enabled.or(past.enabled);
 }
 
@@ -150,7 +155,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(past.issued_at.unwrap().to_string(), "2026-11-22T02:00:00Z");
-        assert_eq!((past.remote_id, past.predecessor, past.enabled), (Some(8), Some(7), Some(true)));
+        assert_eq!((past.remote_id, past.replaced, past.enabled), (Some(8), [(8, 7)].into(), Some(true)));
         assert_eq!(past.delivered["a#K"], print("new"));
         assert_eq!(past.delivered["b#K"], print("old"));
     }
@@ -178,11 +183,35 @@ mod tests {
         let mut lines = vec![line(Verb::Issue, 2, issued("new", 8, Some(7)), &[("a#K", "new")])];
         lines.push(line(Verb::Disable, 3, on(7), &[]));
         let disabled = past(lines.clone()).unwrap();
-        assert_eq!((disabled.enabled, disabled.predecessor), (Some(true), Some(7)));
+        assert_eq!((disabled.enabled, &disabled.replaced), (Some(true), &[(8, 7)].into()));
+        assert_eq!(disabled.retired[&7].to_string(), "2026-11-22T03:00:00Z");
+        let mut back = lines.clone();
+        back.push(line(Verb::Enable, 4, on(7), &[]));
+        let back = past(back).unwrap();
+        assert_eq!((back.enabled, back.retired.len()), (Some(true), 0), "it was brought back");
         lines.push(line(Verb::Delete, 4, on(7), &[]));
         let deleted = past(lines).unwrap();
-        assert_eq!((deleted.remote_id, deleted.predecessor), (Some(8), None));
+        assert_eq!((deleted.remote_id, deleted.retired.len()), (Some(8), 0));
         assert_eq!(deleted.delivered["a#K"], print("new"));
+    }
+
+    #[test]
+    fn a_ledger_that_begins_with_a_retirement_knows_nothing_of_the_present_token_but_its_id() {
+        let facts = Facts { successor: Some(8), ..on(7) };
+        let past = past(vec![line(Verb::Disable, 3, facts, &[])]).unwrap();
+        assert_eq!((past.enabled, past.remote_id), (None, None));
+        assert_eq!((past.replaced, past.retired.len()), ([(8, 7)].into(), 1));
+    }
+
+    #[test]
+    fn links_over_generations_survive_a_replacing_deletion() {
+        let past = past(vec![
+            line(Verb::Issue, 1, issued("a", 7, Some(5)), &[]),
+            line(Verb::Delete, 2, on(7), &[]),
+            line(Verb::Issue, 3, issued("b", 8, Some(7)), &[("a#K", "b")]),
+        ])
+        .unwrap();
+        assert_eq!((past.remote_id, past.replaced), (Some(8), [(7, 5), (8, 7)].into()));
     }
 
     #[test]

@@ -150,7 +150,8 @@ const BREAKS: &[(&str, &str, Break)] = &[
     }),
     ("wait for a guard that nobody evaluates", "I1", |p, pick| {
         let at = pick % p.steps.len();
-        p.steps[at].guards.push(Guard { condition: "old_idle >= 24h".into() });
+        let at_least = "24h".parse().unwrap();
+        p.steps[at].guards.push(Guard::OldIdle { token_id: 1, at_least, last_used_on: None });
     }),
     ("rotate the credential in use too early", "I1", |p, pick| {
         let needs = &mut shaped(p, Shape::Overlap, 0).needs;

@@ -76,7 +76,7 @@ error plan::ambiguous svc.api_token["ci"]: 2 live tokens have this name: id 5 (e
 #[test]
 fn the_ledger_tells_a_predecessor_too() {
     let world = lm(vec![("ci", wanted(None))], vec![live(5, "ci"), live(6, "ci")]);
-    let past = Past { remote_id: Some(6), predecessor: Some(5), ..Past::default() };
+    let past = Past { remote_id: Some(6), replaced: [(6, 5)].into(), ..Past::default() };
     tells!(
         world.past(&token("ci"), past),
         str![[r#"

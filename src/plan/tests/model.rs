@@ -114,7 +114,8 @@ impl Model {
         let token = LiveToken { created_on: Some(now), last_used_on: None, ..live(id, &text) };
         self.user(step).tokens.push(token);
         let past = self.past(&step.address);
-        (past.remote_id, past.predecessor, past.enabled) = (Some(id), predecessor, Some(true));
+        (past.remote_id, past.enabled) = (Some(id), Some(true));
+        past.replaced.extend(predecessor.map(|old| (id, old)));
         (past.issued_at, past.fingerprint) = (Some(now), Some(fingerprint.clone()));
         self.deliver(step, &fingerprint);
     }

@@ -45,7 +45,7 @@ pub async fn prepare(site: &Site<'_>, cx: &Context<'_>) -> Told<Prepared> {
         earlier_setting: Some(earlier_setting(row.parameters())),
         ..Facts::default()
     };
-    Ok(Prepared { live: vec![site.expect(&row, &teams)], facts, hold })
+    Ok(Prepared { live: vec![site.expect(&row, &teams)], facts, hold, deferred: None })
 }
 
 /// The mode that the step sets: the draft's parameter must agree with the verb.

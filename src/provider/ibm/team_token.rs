@@ -29,7 +29,7 @@ pub async fn prepare_reset(site: &Site<'_>) -> Told<Prepared> {
         live.push(instance(site).await?);
     }
     let facts = Facts { old_fingerprint: Some(fingerprint), ..facts(site)? };
-    Ok(Prepared { live, facts, hold: Hold::OldValue(old) })
+    Ok(Prepared { live, facts, hold: Hold::OldValue(old), deferred: None })
 }
 
 /// Reads the key that is to be delivered. The value is read again when it is handed over.
@@ -39,7 +39,7 @@ pub async fn prepare_deliver(site: &Site<'_>) -> Told<Prepared> {
         live.push(instance(site).await?);
     }
     let facts = Facts { fingerprint: Some(fingerprint), ..facts(site)? };
-    Ok(Prepared { live, facts, hold: Hold::Nothing })
+    Ok(Prepared { live, facts, hold: Hold::Nothing, deferred: None })
 }
 
 /// The key, its fingerprint and the digest of the team's token.

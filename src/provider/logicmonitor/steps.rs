@@ -53,7 +53,7 @@ async fn read_again(reader: &Reader, cx: &Context<'_>, step: &Step) -> Result<Pr
         Expect { address: step.address.lane(), digest: user.digest(cx.key) },
         Expect { address: step.address.clone(), digest: tokens_digest(&bound, cx.key) },
     ];
-    Ok(Prepared { live, facts, hold: Hold::Nothing })
+    Ok(Prepared { live, facts, hold: Hold::Nothing, deferred: None })
 }
 
 /// Makes the step's one request. An issue answers with the new value; one that can't be used is

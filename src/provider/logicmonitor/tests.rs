@@ -283,7 +283,7 @@ fn change(verb: Verb, kind: &str, id: &str) -> Step {
 }
 
 fn prepared() -> Prepared {
-    Prepared { live: Vec::new(), facts: Facts::default(), hold: Hold::Nothing }
+    Prepared { live: Vec::new(), facts: Facts::default(), hold: Hold::Nothing, deferred: None }
 }
 
 fn facts() -> Facts {

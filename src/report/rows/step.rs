@@ -101,6 +101,6 @@ fn deliveries(destinations: &[Delivery]) -> Option<String> {
 }
 
 fn only_if(guards: &[Guard]) -> Option<String> {
-    let conditions: Vec<_> = guards.iter().map(|guard| safe::line(&guard.condition)).collect();
+    let conditions: Vec<_> = guards.iter().map(safe::shown).collect();
     (!conditions.is_empty()).then(|| conditions.join(" and "))
 }

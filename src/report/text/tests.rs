@@ -96,7 +96,7 @@ Steps, in the order in which they run:
         PATCH acme.logicmonitor.com /santaba/rest/setting/admins/7/apitokens/9
    6. disable logicmonitor.acme.svc-ci.api_token["ci-spare"] (can be undone)
         PATCH acme.logicmonitor.com /santaba/rest/setting/admins/7/apitokens/8
-        only if old_idle >= 24h, else later
+        only if old_idle >= 1d, else later
    7. delete logicmonitor.acme.svc-ci.api_token["ci-spare"] (irreversible)
         DELETE acme.logicmonitor.com /santaba/rest/setting/admins/7/apitokens/8
         after 6 (disable-before-delete)
@@ -251,7 +251,7 @@ fn hostile_names_reasons_and_calls_cannot_steer_the_terminal() {
         step.call.host.push_str(evil);
         step.call.path.push_str(evil);
         step.destinations.iter_mut().for_each(|slot| slot.to.push_str(evil));
-        step.guards.iter_mut().for_each(|guard| guard.condition.push_str(evil));
+        step.guards.push(crate::model::step::Guard::Unwatched { token_id: 1, why: evil.to_owned() });
     }
     hostile.findings.iter_mut().for_each(|finding| finding.message.push_str(evil));
     hostile.waiting.iter_mut().for_each(|waiting| waiting.what.push_str(evil));

@@ -79,7 +79,7 @@ async fn a_broker_failure_after_applying_is_doubt_that_a_look_settles() {
     assert!(matches!(*failure, Failure::Doubt(_)));
     assert_eq!(bench.fake.tape().len(), 1, "never sent twice");
     happened(&bench, &lock, &prepared).await;
-    let settled = Prepared { live: Vec::new(), facts: prepared.facts, hold: Hold::Nothing };
+    let settled = Prepared { live: Vec::new(), facts: prepared.facts, hold: Hold::Nothing, deferred: None };
     happened(&bench, &lock, &settled).await;
 }
 
@@ -160,7 +160,7 @@ async fn only_workload_protection_is_restored() {
 
 /// What is left of a step's preparation after a crash: its `Began` record.
 fn journaled(prepared: &Prepared) -> Prepared {
-    Prepared { live: Vec::new(), facts: prepared.facts.clone(), hold: Hold::Nothing }
+    Prepared { live: Vec::new(), facts: prepared.facts.clone(), hold: Hold::Nothing, deferred: None }
 }
 
 #[tokio::test]

@@ -99,11 +99,11 @@ async fn after_a_crash_the_fingerprint_alone_proves_the_change() {
     let step = sre(&bench, Shape::SingleSlot);
     let began = prepared(&bench, &step).await.facts;
     bench.fake.world().press(10002);
-    let settled = Prepared { live: Vec::new(), facts: began, hold: Hold::Nothing };
+    let settled = Prepared { live: Vec::new(), facts: began, hold: Hold::Nothing, deferred: None };
     let answer = happened(&bench, &step, &settled).await;
     let facts = holds(confirmed(&bench, &step, &settled, &answer).await);
     assert_eq!(facts.proof, Some(Proof::Changed));
-    let lost = Prepared { live: Vec::new(), facts: Facts::default(), hold: Hold::Nothing };
+    let lost = Prepared { live: Vec::new(), facts: Facts::default(), hold: Hold::Nothing, deferred: None };
     assert!(matches!(looked(&bench, &step, &lost).await, Look::CannotTell(_)));
 }
 

@@ -53,7 +53,7 @@ impl<'a> Scene<'a> {
         let ours = |t: &&&LiveToken| self.user.caller.as_ref() == Some(&t.created_by);
         let marked = bound.iter().filter(ours).filter_map(|t| Some((t.id, marker(&t.note)?.1?)));
         let past = self.cx.past(self.address);
-        let known = past.remote_id.zip(past.predecessor);
+        let known = past.replaced;
         let live = |(id, old): &(u64, u64)| id != old && bound.iter().any(|t| t.id == *id);
         marked.chain(known).filter(live).collect()
     }
