@@ -8,6 +8,7 @@ pub mod diff;
 pub mod finding;
 pub mod json;
 pub mod lock;
+pub mod markdown;
 pub mod progress;
 pub mod rows;
 pub mod safe;

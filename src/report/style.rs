@@ -42,6 +42,9 @@ impl Style {
     /// No colour, plain ASCII.
     pub const PLAIN: Self = Self { color: false, unicode: false };
 
+    /// No colour, every picture: what a document shows.
+    pub const UNICODE: Self = Self { color: false, unicode: true };
+
     /// What the stream can show, by `--color`, `NO_COLOR`, `TERM` and the locale.
     pub fn detect(choice: ColorChoice, stream_is_terminal: bool, env: &Env) -> Self {
         let color = match choice {

@@ -31,6 +31,8 @@ pub struct StepRow {
     pub to: Option<String>,
     /// `old_idle >= 24h`
     pub only_if: Option<String>,
+    /// When its object was last used, where the vendor tells.
+    pub last_use: Option<String>,
 }
 
 /// One edge of the graph.
@@ -55,6 +57,7 @@ pub fn row(view: &View<'_>, step: &Step, number: usize) -> StepRow {
         needs: needs.iter().filter_map(|need| edge(view, need)).collect(),
         to: deliveries(destinations),
         only_if: only_if(guards),
+        last_use: last_use(view, step),
     }
 }
 
@@ -82,6 +85,13 @@ fn after(view: &View<'_>, needs: &[Need]) -> Option<String> {
     let groups = groups.into_iter().map(|(rule, steps)| format!("{} ({rule})", view.numbered(steps)));
     let groups = groups.collect::<Vec<_>>().join(", ");
     (!groups.is_empty()).then_some(groups)
+}
+
+/// The change's field `last_used`.
+fn last_use(view: &View<'_>, step: &Step) -> Option<String> {
+    let change = view.plan.changes.iter().find(|change| change.steps.contains(&step.id))?;
+    let field = change.fields.iter().find(|field| field.name == "last_used")?;
+    field.before.as_deref().map(|at| safe::line(at).into_owned())
 }
 
 fn edge(view: &View<'_>, need: &Need) -> Option<NeedRow> {
