@@ -6,6 +6,8 @@
 pub mod check;
 pub mod diff;
 pub mod finding;
+pub mod graph;
+pub mod html;
 pub mod json;
 pub mod lock;
 pub mod markdown;

@@ -1,0 +1,80 @@
+//! The page: whole, self-contained, and nothing in it that a name could have put there.
+
+use super::*;
+use crate::plan::document::Plan;
+use crate::report::sample;
+
+fn page(plan: &Plan) -> String {
+    let rows = Rows::of(plan, "seal: verified");
+    super::plan(&rows, "infra/tokens.yaml")
+}
+
+#[test]
+fn every_row_is_on_the_page() {
+    let (plan, text) = (sample::everything(), page(&sample::everything()));
+    for step in &plan.steps {
+        assert!(text.contains(&step.call.path.replace('>', "&gt;")), "{}", step.id);
+    }
+    for change in &plan.changes {
+        assert!(text.contains(&change.reason), "{}", change.address);
+    }
+    for words in
+        ["NOT covered", "disabling its predecessor 41", "proof of I7", "seal: verified", "4</b> irreversible"]
+    {
+        assert!(text.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn the_picture_has_a_box_per_step_and_the_rules_names() {
+    let text = page(&sample::everything());
+    assert_eq!(text.matches("<circle").count(), 10);
+    assert!(
+        text.contains("1 before 8: reset-before-lock") && text.contains("6 before 7: disable-before-delete")
+    );
+}
+
+#[test]
+fn nothing_is_fetched_and_nothing_runs() {
+    let text = page(&sample::everything());
+    assert!(!text.contains("<script") && !text.contains("src=") && !text.contains("@import"));
+    let links: Vec<_> = text.matches("http").collect();
+    assert_eq!(links.len(), 2, "the SVG's namespace and the policy's http-equiv");
+}
+
+#[test]
+fn names_cannot_open_tags() {
+    let evil = "</title><script>alert(1)</script>\" onload=\"x";
+    let mut hostile = sample::everything();
+    for change in &mut hostile.changes {
+        change.address = sample::team("mon-prod", evil);
+        change.reason.push_str(evil);
+        change.notes.push(evil.to_owned());
+    }
+    for step in &mut hostile.steps {
+        step.address = sample::team(evil, evil);
+        step.call.path.push_str(evil);
+    }
+    hostile.findings.iter_mut().for_each(|finding| finding.message.push_str(evil));
+    let rows = Rows::of(&hostile, evil);
+    let text = super::plan(&rows, evil);
+    assert!(!text.contains("<script") && !text.contains("\" onload"), "{text}");
+}
+
+#[test]
+fn too_many_steps_are_listed_and_not_drawn() {
+    let mut long = sample::everything();
+    for _ in 0..10 {
+        long.steps.extend(sample::everything().steps);
+    }
+    let text = page(&long);
+    assert!(text.contains("Not drawn: 110 steps") && !text.contains("<svg"));
+}
+
+#[test]
+fn a_plan_without_changes_and_a_refused_one_say_so() {
+    assert!(page(&sample::empty()).contains("No changes. Live state matches the spec."));
+    let mut broken = sample::everything();
+    broken.invariants[3].holds = false;
+    assert!(page(&broken).contains("The checker refuses this plan."));
+}
