@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod exit;
+mod format;
 mod interrupts;
 mod later;
 mod line;

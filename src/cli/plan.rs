@@ -6,19 +6,20 @@ use std::rc::Rc;
 use clap::Args;
 
 use super::exit::{Exit, Failure};
+use super::format::{Format, Printer};
 use super::output::Output;
 use super::parallelism::Parallelism;
 use super::session::{self, Session, bad_file, raise_limits};
-use super::show::Format;
 use super::{Global, later, line, out};
 use crate::env::Env;
 use crate::model::code;
 use crate::model::finding::Finding;
+use crate::model::secret::sha256_hex;
 use crate::model::source::Sources;
 use crate::model::vocabulary::Period;
 use crate::plan::document::{Plan as Document, PlanFinding};
 use crate::plan::{Planned, check};
-use crate::{report, saved};
+use crate::saved;
 
 /// Show what would change, as numbered steps in a proved order; changes nothing
 ///
@@ -88,23 +89,20 @@ fn planned(command: &Plan, global: &Global, session: &Session, output: &Rc<Outpu
     if global.verbose > 0 {
         output.say(&requests(&reader));
     }
-    if command.format == Format::Text {
-        output.data(report::text::plan(&planned.plan, "", &output.style).as_bytes());
-        if global.verbose > 0 {
-            output.data(report::text::ages(&planned.plan, &output.style).as_bytes());
-        }
-    }
-    let admitted = usable(planned)?;
+    let printer = Printer::new(command.format, global, output);
+    let print = |plan: &Document, seal: &str, bytes: &[u8]| output.data(&printer.render(plan, seal, bytes));
+    // A refused plan is shown as well, but for its file format: only what may be applied is ever sealed.
+    let shown = (command.format != Format::Json).then(|| planned.plan.clone());
+    let admitted = usable(planned).inspect_err(|_| shown.iter().for_each(|plan| print(plan, "", &[])))?;
     let plan = admitted.plan();
-    // Only what may be applied is ever sealed.
     let bytes = saved::seal(plan, &session.key);
-    if command.format == Format::Json {
-        output.data(&report::json::plan(&bytes));
-    }
+    let digest = sha256_hex(&bytes);
+    let sealed = if command.out.is_some() { format!("sealed, sha256 {digest}") } else { String::new() };
+    print(plan, &sealed, &bytes);
     if let Some(path) = &command.out {
         saved::write(path, &bytes).map_err(|error| bad_file(path, &error))?;
         let apply = line::command("apply", global, path);
-        output.say(&format!("Saved the plan. To run exactly it: {apply}"));
+        output.say(&format!("Saved the plan (sha256 {digest}). To run exactly it: {apply}"));
     }
     let pending = command.detailed_exitcode && !plan.changes.is_empty();
     Ok(if pending { Exit::Changes } else { Exit::Done })

@@ -2,18 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::Global;
 use super::exit::{Exit, Failure};
+use super::format::{Format, Printer};
 use super::output::Output;
 use super::plan::errors;
 use super::session;
 use crate::env::Env;
+use crate::model::secret::sha256_hex;
 use crate::model::source::Sources;
 use crate::model::vocabulary::Target;
 use crate::plan::document::Plan;
-use crate::report;
 use crate::saved::{self, Saved};
 use crate::state::StateDir;
 
@@ -32,24 +33,10 @@ pub struct Show {
     format: Format,
 }
 
-/// How a plan is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people
-    Text,
-    /// The plan file's own format
-    Json,
-}
-
 pub fn run(command: &Show, global: &Global, env: &Env, output: &Output) -> Result<Exit, Failure> {
     let (saved, seal) = read(&command.file, global, env)?;
-    match command.format {
-        Format::Json => output.data(&report::json::plan(&saved.bytes)),
-        Format::Text => output.data(report::text::plan(&saved.plan, &seal, &output.style).as_bytes()),
-    }
-    if command.format == Format::Text && global.verbose > 0 {
-        output.data(report::text::ages(&saved.plan, &output.style).as_bytes());
-    }
+    let known = format!("{seal}, sha256 {}", sha256_hex(&saved.bytes));
+    output.data(&Printer::new(command.format, global, output).render(&saved.plan, &known, &saved.bytes));
     output.findings(&errors(&saved.plan), &Sources::default());
     Ok(Exit::Done)
 }

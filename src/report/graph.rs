@@ -147,7 +147,7 @@ digraph plan {
     label="ibm.prod.mon-prod"
     s1 [label="1. reset (invalidate)\nteam[\"Monitor Operations\"]" color=red]
     s2 [label="2. reset (invalidate)\nteam[\"Web\"]" color=red]
-    s8 [label="8. lock\n"]
+    s8 [label="8. lock"]
   }
   subgraph cluster_1 {
     label="ibm.prod.mon-dev"
@@ -163,7 +163,7 @@ digraph plan {
   }
   subgraph cluster_3 {
     label="ibm.prod.mon-old"
-    s9 [label="9. unlock\n"]
+    s9 [label="9. unlock"]
   }
   s1 -> s2 [style=dotted arrowhead=open]
   s3 -> s10 [style=dotted arrowhead=open]
@@ -188,7 +188,7 @@ flowchart LR
   subgraph lane0["ibm.prod.mon-prod"]
     s1["1. reset (invalidate)<br/>team#91;#34;Monitor Operations#34;#93;"]:::irreversible
     s2["2. reset (invalidate)<br/>team#91;#34;Web#34;#93;"]:::irreversible
-    s8["8. lock<br/>"]
+    s8["8. lock"]
   end
   subgraph lane1["ibm.prod.mon-dev"]
     s3["3. reset (single-slot)<br/>team#91;#34;SRE#34;#93;"]:::irreversible
@@ -201,7 +201,7 @@ flowchart LR
     s7["7. delete<br/>api_token#91;#34;ci-spare#34;#93;"]:::irreversible
   end
   subgraph lane3["ibm.prod.mon-old"]
-    s9["9. unlock<br/>"]
+    s9["9. unlock"]
   end
   s1 -.-> s2
   s3 -.-> s10

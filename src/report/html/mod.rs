@@ -2,16 +2,17 @@
 
 mod picture;
 mod tables;
+mod timeline;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::rows::{Notice, Rows};
+use super::rows::{AgeRow, Notice, Rows};
 use super::style::Tone;
 
 const STYLE: &str = include_str!("style.css");
 
-/// The page. `subject` names the spec in its title.
-pub fn plan(rows: &Rows, subject: &str) -> String {
+/// The page. `ages` are those of all tokens with a rotation; `subject` names the spec in its title.
+pub fn plan(rows: &Rows, ages: &[AgeRow], subject: &str) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -35,6 +36,7 @@ pub fn plan(rows: &Rows, subject: &str) -> String {
                     section { h2 { "Changes" } @for row in &rows.changes { (tables::change(row)) } }
                 }
                 (tables::waiting(rows))
+                @if !ages.is_empty() { section { h2 { "Ages" } (timeline::ages(ages)) } }
                 (tables::invariants(rows))
                 footer { (foot(rows)) }
             }

@@ -13,12 +13,12 @@ use crate::report::rows::{Rows, StepRow};
 /// More steps than this make a wall, not a picture.
 const MOST: usize = 80;
 
-const WIDTH: usize = 250;
+const WIDTH: usize = 240;
 const BOX_HEIGHT: usize = 46;
 const ROW: usize = 84;
 const MARGIN: usize = 14;
 /// Space in a column beside its boxes, for the arrows that pass others.
-const ASIDE: usize = 150;
+const ASIDE: usize = 120;
 const TOP: usize = 46;
 
 /// The picture, or a word on why there is none.

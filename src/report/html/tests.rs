@@ -1,12 +1,14 @@
 //! The page: whole, self-contained, and nothing in it that a name could have put there.
 
-use super::*;
+use super::plan as rendered;
+use crate::model::age::Age;
 use crate::plan::document::Plan;
+use crate::report::rows::Rows;
 use crate::report::sample;
 
 fn page(plan: &Plan) -> String {
     let rows = Rows::of(plan, "seal: verified");
-    super::plan(&rows, "infra/tokens.yaml")
+    rendered(&rows, &Rows::all_ages(plan), "infra/tokens.yaml")
 }
 
 #[test]
@@ -57,7 +59,7 @@ fn names_cannot_open_tags() {
     }
     hostile.findings.iter_mut().for_each(|finding| finding.message.push_str(evil));
     let rows = Rows::of(&hostile, evil);
-    let text = super::plan(&rows, evil);
+    let text = rendered(&rows, &Rows::all_ages(&hostile), evil);
     assert!(!text.contains("<script") && !text.contains("\" onload"), "{text}");
 }
 
@@ -77,4 +79,23 @@ fn a_plan_without_changes_and_a_refused_one_say_so() {
     let mut broken = sample::everything();
     broken.invariants[3].holds = false;
     assert!(page(&broken).contains("The checker refuses this plan."));
+}
+
+#[test]
+fn ages_stand_against_their_limits_on_one_scale() {
+    let age = |name: &str, issued: Option<&str>, due: Option<&str>, says: &str| Age {
+        address: sample::token(name),
+        issued_at: issued.map(|at| at.parse().unwrap()),
+        due_at: due.map(|at| at.parse().unwrap()),
+        says: says.to_owned(),
+    };
+    let mut plan = sample::empty();
+    plan.ages = vec![
+        age("fresh", Some("2026-11-01T00:00:00Z"), Some("2027-01-30T00:00:00Z"), "due in 68d"),
+        age("late", Some("2026-08-01T00:00:00Z"), Some("2026-10-30T00:00:00Z"), "23d late"),
+        age("whoever", None, None, "age unknown: not in the ledger"),
+    ];
+    let text = page(&plan);
+    assert_eq!((text.matches("class=\"ontime\"").count(), text.matches("class=\"late\"").count()), (2, 1));
+    assert!(text.contains("23d late") && text.contains("age unknown") && text.contains(">now<"), "{text}");
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use crate::model::address::Address;
 use crate::model::age::Age;
 use crate::plan::document::Plan;
@@ -16,6 +18,10 @@ pub struct AgeRow {
     pub says: String,
     pub tone: Tone,
     pub issued: Option<String>,
+    /// Where both are known: from its issue to when it is due.
+    pub life: Option<(Timestamp, Timestamp)>,
+    /// When the plan was made.
+    pub now: Timestamp,
 }
 
 /// What is late, soon due or of unknown age and is not changed by this plan, late first; and how many
@@ -38,11 +44,13 @@ fn rows(plan: &Plan, mut ages: Vec<&Age>) -> Vec<AgeRow> {
 }
 
 fn row(plan: &Plan, age: &Age) -> AgeRow {
-    let Age { address, issued_at, due_at: _, says } = age;
+    let Age { address, issued_at, due_at, says } = age;
     AgeRow {
         address: safe::shown(address),
         says: safe::line(says).into_owned(),
         tone: if age.is_late(plan.created_at) { Tone::Warn } else { Tone::Dim },
         issued: issued_at.map(|at| at.to_string()),
+        life: issued_at.zip(*due_at),
+        now: plan.created_at,
     }
 }

@@ -61,7 +61,7 @@ pub fn all_ages(ages: &[AgeRow], style: &Style) -> String {
 }
 
 fn age(row: &AgeRow, style: &Style) -> String {
-    let AgeRow { address, says, tone, issued } = row;
+    let AgeRow { address, says, tone, issued, .. } = row;
     let issued = issued.as_ref().map(|at| format!(" (issued {at})")).unwrap_or_default();
     format!("  {address}: {}{issued}\n", style.paint(*tone, says))
 }

@@ -1,0 +1,60 @@
+//! The forms in which a plan is printed, by `plan` and by `show`.
+
+use clap::ValueEnum;
+
+use super::Global;
+use super::output::Output;
+use crate::plan::document::Plan;
+use crate::report::rows::Rows;
+use crate::report::style::Style;
+use crate::report::{graph, html, json, markdown, text};
+
+/// How a plan is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// The plan file's own format
+    Json,
+    /// A comment on a pull request, with a hidden first line to find and update it by
+    Markdown,
+    /// One page, without scripts and without anything that is fetched
+    Html,
+    /// The step graph, for Graphviz
+    Dot,
+    /// The step graph, as GitHub and GitLab draw it inside Markdown
+    Mermaid,
+}
+
+/// Prints plans in one form.
+pub struct Printer<'a> {
+    format: Format,
+    style: &'a Style,
+    verbose: bool,
+}
+
+impl<'a> Printer<'a> {
+    pub fn new(format: Format, global: &Global, output: &'a Output) -> Self {
+        Self { format, style: &output.style, verbose: global.verbose > 0 }
+    }
+
+    /// `seal` is what is known of the plan's file, empty for a plan that is in none; `bytes` are those
+    /// of the file.
+    pub fn render(&self, plan: &Plan, seal: &str, bytes: &[u8]) -> Vec<u8> {
+        let subject = plan.spec_path.to_string_lossy();
+        let rows = || Rows::of(plan, seal);
+        match self.format {
+            Format::Json => json::plan(bytes),
+            Format::Text => self.text(plan, seal).into_bytes(),
+            Format::Markdown => markdown::plan(&rows(), &subject).into_bytes(),
+            Format::Html => html::plan(&rows(), &Rows::all_ages(plan), &subject).into_bytes(),
+            Format::Dot => graph::dot(&rows()).into_bytes(),
+            Format::Mermaid => graph::mermaid(&rows()).into_bytes(),
+        }
+    }
+
+    fn text(&self, plan: &Plan, seal: &str) -> String {
+        let ages = if self.verbose { text::ages(plan, self.style) } else { String::new() };
+        text::plan(plan, seal, self.style) + &ages
+    }
+}
