@@ -26,6 +26,15 @@ pub enum Format {
     Mermaid,
 }
 
+/// How a list is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
 /// Prints plans in one form.
 pub struct Printer<'a> {
     format: Format,

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Failure};
+use super::format::ListFormat;
 use super::output::Output;
-use super::show::Format;
+
 use super::{Global, line, session};
 use crate::env::Env;
 use crate::report;
@@ -38,7 +39,7 @@ struct List {
 
     /// How to print it
     #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    format: ListFormat,
 }
 
 /// Break the locks that no run of this machine holds
@@ -69,8 +70,8 @@ fn listed(list: &List, global: &Global, output: &Output) -> Result<Exit, Failure
         None => Default::default(),
     };
     let text = match list.format {
-        Format::Text => report::lock::text(&locks, &breaks, &output.style),
-        Format::Json => report::lock::json(&locks, &breaks),
+        ListFormat::Text => report::lock::text(&locks, &breaks, &output.style),
+        ListFormat::Json => report::lock::json(&locks, &breaks),
     };
     output.data(text.as_bytes());
     Ok(Exit::Done)
