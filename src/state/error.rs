@@ -28,6 +28,9 @@ pub enum StateError {
     /// A journal is still there: its apply is not settled.
     #[error("{} is the journal of an apply that is not settled", .path.display())]
     Unsettled { path: PathBuf },
+    /// The file that is being written is no longer the one of its name.
+    #[error("{} was removed or replaced while this run writes it", .path.display())]
+    Gone { path: PathBuf },
     /// The journal's writer stopped after an earlier failure.
     #[error("{} can't be written any more after an earlier error", .path.display())]
     Stopped { path: PathBuf },
@@ -48,18 +51,35 @@ impl StateError {
         let finding = Finding::new(self.code(), self.to_string());
         match self {
             Self::Held(held) => finding.help(held.help()),
+            Self::Damaged { path, .. } => finding.help(after_damage(path)),
             _ => finding,
         }
     }
 
     fn code(&self) -> Code {
         match self {
-            Self::Io { .. } | Self::Stopped { .. } => code::STATE_IO,
+            Self::Io { .. } | Self::Gone { .. } | Self::Stopped { .. } => code::STATE_IO,
             Self::Key { .. } => code::STATE_KEY,
             Self::Held(_) => code::STATE_HELD,
             Self::Damaged { .. } => code::STATE_DAMAGED,
             Self::Newer { .. } => code::STATE_NEWER,
             Self::Unsettled { .. } => code::STATE_UNSETTLED,
         }
+    }
+}
+
+/// The way out, where there is no backup to restore.
+fn after_damage(path: &Path) -> String {
+    let is_ledger = path.file_name().is_some_and(|name| name == "ledger.jsonl");
+    let file = path.display();
+    match is_ledger {
+        true => format!(
+            "Restore {file} from a backup. If there is none, move it out of the folder: a new ledger begins, and the \
+             plan says what is then unknown (NEW STATE)."
+        ),
+        false => format!(
+            "Restore {file} from a backup. If there is none, its other lines still say, each by itself, which steps \
+             were under way: look at those objects at the vendor, then move the file out of the folder and plan anew."
+        ),
     }
 }

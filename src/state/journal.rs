@@ -4,7 +4,7 @@
 //! One thread takes all waiting records, writes them, syncs once and answers each sender.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::{StateDir, StateError, atomic, lines, make_folder, replay};
+use super::{StateDir, StateError, atomic, lines, lock, make_folder, replay};
 use crate::env::{Point, Points};
 use crate::model::address::Address;
 use crate::model::history::Facts;
@@ -131,7 +131,7 @@ impl Journal {
             by: dir.by(),
             plan: plan.into(),
         };
-        let line = lines::to_line(&opened);
+        let line = lines::to_summed_line(&opened);
         // whole or not at all, and never over another one
         atomic::create(&path, &line).map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => StateError::Unsettled { path: path.clone() },
@@ -170,7 +170,7 @@ impl Journal {
     pub async fn record(&self, record: Record) -> Result<(), StateError> {
         let stopped = || StateError::Stopped { path: self.path.clone() };
         let (answer, wait) = oneshot::channel();
-        let ask = Ask { line: lines::to_line(&record), answer };
+        let ask = Ask { line: lines::to_summed_line(&record), answer };
         self.asks.as_ref().ok_or_else(stopped)?.send(ask).map_err(|_| stopped())?;
         wait.await.map_err(|_| stopped())??;
         self.passed()
@@ -228,22 +228,29 @@ impl Pen {
             return Err(StateError::Stopped { path: self.path.clone() });
         }
         let bytes: Vec<u8> = batch.iter().flat_map(|ask| &ask.line).copied().collect();
-        match lines::append(&self.file, &bytes) {
-            Ok(()) => {
-                self.length += bytes.len();
-                Ok(())
-            }
-            Err(error) => {
-                self.take_back();
-                Err(StateError::io("write", &self.path)(error))
-            }
+        if let Err(error) = (&self.file).write_all(&bytes) {
+            // full: there may be room again later
+            self.stopped = self.take_back().is_err();
+            return Err(StateError::io("write", &self.path)(error));
         }
+        if let Err(error) = self.file.sync_data() {
+            // what the disk has of it is unknown, and another sync would not tell
+            self.stopped = true;
+            let _ = self.take_back();
+            return Err(StateError::io("write", &self.path)(error));
+        }
+        if !lock::is_in_place(&self.file, &self.path) {
+            self.stopped = true;
+            return Err(StateError::Gone { path: self.path.clone() });
+        }
+        self.length += bytes.len();
+        Ok(())
     }
 
     /// Cuts a half-written batch off, so that the next one does not stand behind torn bytes.
-    fn take_back(&mut self) {
-        let length = u64::try_from(self.length).unwrap_or(u64::MAX);
-        self.stopped = self.file.set_len(length).and_then(|()| self.file.sync_data()).is_err();
+    fn take_back(&self) -> std::io::Result<()> {
+        self.file.set_len(u64::try_from(self.length).unwrap_or(u64::MAX))?;
+        self.file.sync_data()
     }
 }
 
@@ -268,11 +275,13 @@ mod tests {
         let journal = Journal::create(&state, "a1", at(), b"{}").unwrap();
         journal.record(Record::Closed { at: at() }).await.unwrap();
         let text = std::fs::read_to_string(journal.path()).unwrap();
-        assert_eq!(
-            text,
-            "{\"opened\":{\"version\":2,\"apply_id\":\"a1\",\"at\":\"2026-11-22T10:00:00Z\",\"plan\":\"{}\"}}\n\
-             {\"closed\":{\"at\":\"2026-11-22T10:00:00Z\"}}\n"
+        let sums = ["697f05bdaf681aac", "bc7cf9e869edef8a"];
+        let expected = format!(
+            "{{\"opened\":{{\"version\":2,\"apply_id\":\"a1\",\"at\":\"2026-11-22T10:00:00Z\",\"plan\":\"{{}}\"}},\"sum\":\"{}\"}}\n\
+             {{\"closed\":{{\"at\":\"2026-11-22T10:00:00Z\"}},\"sum\":\"{}\"}}\n",
+            sums[0], sums[1]
         );
+        assert_eq!(text, expected);
     }
 
     #[tokio::test]
@@ -308,6 +317,23 @@ mod tests {
         }
         let text = journal.record(Record::Closed { at: at() }).await.unwrap_err().to_string();
         assert!(text.contains("/dev/full"), "{text}");
+    }
+
+    /// Nothing may be sent on the word of a file that no later run will find.
+    #[tokio::test]
+    async fn a_journal_that_was_removed_or_replaced_is_written_no_more() {
+        for replaced in [false, true] {
+            let (_dir, state) = state();
+            let journal = Journal::create(&state, "a1", at(), b"{}").unwrap();
+            std::fs::remove_file(journal.path()).unwrap();
+            if replaced {
+                std::fs::write(journal.path(), "").unwrap();
+            }
+            let error = journal.record(Record::Closed { at: at() }).await.unwrap_err();
+            assert!(matches!(error, StateError::Gone { .. }), "{error}");
+            let error = journal.record(Record::Closed { at: at() }).await.unwrap_err();
+            assert!(matches!(error, StateError::Stopped { .. }), "{error}");
+        }
     }
 
     #[tokio::test]

@@ -18,6 +18,46 @@ const BYTES: usize = 32;
 /// The longest key file that is read.
 const LONGEST: u64 = 1024;
 
+/// The key of a state that is about to be used: the one that its ledger and journals were made with.
+pub(super) fn of_state(state: &Path, env: &Env) -> Result<DigestKey, StateError> {
+    let key = load(state, env)?;
+    let mark = state.join("key.id");
+    match fs::read_to_string(&mark) {
+        Ok(id) if id.trim() != key.id() && has_past(state) => Err(other(state, key.id(), id.trim())),
+        Ok(id) if id.trim() == key.id() => Ok(key),
+        Ok(_) | Err(_) => {
+            // a courtesy: a state that can't be written can be looked at all the same
+            let _ = atomic::replace(&mark, format!("{}\n", key.id()).as_bytes());
+            Ok(key)
+        }
+    }
+}
+
+/// Under another key every fingerprint would look changed, and every age unknown: a plan would reset
+/// and deliver all over again.
+fn other(state: &Path, given: &str, known: &str) -> StateError {
+    let reason = format!(
+        "is another one (id {given}) than {} was made with (id {known}); {}",
+        state.display(),
+        way_out(state)
+    );
+    StateError::Key { reason }
+}
+
+fn way_out(state: &Path) -> String {
+    format!(
+        "set TOKENFORM_KEY as in earlier runs, or restore {}; if that key is lost, move ledger.jsonl and journal/ \
+         out of the folder: a new state begins, which knows no ages",
+        state.join("key").display()
+    )
+}
+
+/// Whether something in the state was made with a key.
+fn has_past(state: &Path) -> bool {
+    let journals = fs::read_dir(state.join("journal"));
+    state.join("ledger.jsonl").exists() || journals.is_ok_and(|mut entries| entries.next().is_some())
+}
+
 pub(super) fn load(state: &Path, env: &Env) -> Result<DigestKey, StateError> {
     if let Some(text) = env.vars.get("TOKENFORM_KEY").map(Zeroizing::new) {
         return decode(text.as_bytes(), "in TOKENFORM_KEY");
@@ -59,15 +99,12 @@ fn decode(text: &[u8], place: &str) -> Result<DigestKey, StateError> {
     }
 }
 
-/// Draws a key on first use. A ledger without a key was made under `TOKENFORM_KEY` or has lost its
-/// key: under a new one every fingerprint in it would look changed, so that is for a person to say.
+/// Draws a key on first use. A ledger or a journal without a key was made under `TOKENFORM_KEY` or
+/// has lost its key: what to do then is for a person to say.
 fn draw(state: &Path, path: &Path, env: &Env) -> Result<DigestKey, StateError> {
-    if state.join("ledger.jsonl").exists() {
-        let reason = format!(
-            "is missing, and {} has a ledger made with one; set TOKENFORM_KEY as in earlier runs, or restore {}",
-            state.display(),
-            path.display()
-        );
+    if has_past(state) {
+        let state_name = state.display();
+        let reason = format!("is missing, and {state_name} was made with one; {}", way_out(state));
         return Err(StateError::Key { reason });
     }
     let mut bytes = Zeroizing::new([0; BYTES]);
@@ -139,10 +176,32 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_without_its_key_gets_no_new_one() {
+    fn a_state_without_its_key_gets_no_new_one() {
+        for made in ["ledger.jsonl", "journal/current.jsonl"] {
+            let dir = tempfile::tempdir().unwrap();
+            fs::create_dir(dir.path().join("journal")).unwrap();
+            fs::write(dir.path().join(made), "").unwrap();
+            let told = refusal(dir.path(), &env(None));
+            assert!(told.contains("is missing") && told.contains("TOKENFORM_KEY"), "{told}");
+            assert!(told.contains("move ledger.jsonl and journal/ out"), "{told}");
+            assert!(!dir.path().join("key").exists());
+        }
+    }
+
+    #[test]
+    fn another_key_is_refused_once_something_was_made_with_the_first() {
         let dir = tempfile::tempdir().unwrap();
+        let of = |key: Option<&str>| of_state(dir.path(), &env(key)).map(|key| key.id().to_owned());
+        let (first, other) = (STANDARD.encode([1; BYTES]), STANDARD.encode([2; BYTES]));
+        of(Some(&first)).unwrap();
+        // nothing was made with it yet
+        let id = of(Some(&other)).unwrap();
         fs::write(dir.path().join("ledger.jsonl"), "").unwrap();
-        assert!(refusal(dir.path(), &env(None)).contains("TOKENFORM_KEY"));
-        assert!(!dir.path().join("key").exists());
+        assert_eq!(of(Some(&other)).unwrap(), id);
+        let told = of(Some(&first)).err().unwrap().to_string();
+        assert!(told.contains(&format!("(id {id})")) && told.contains("another one"), "{told}");
+        assert!(!told.contains(&first), "{told}");
+        fs::remove_file(dir.path().join("ledger.jsonl")).unwrap();
+        of(Some(&first)).unwrap();
     }
 }

@@ -4,6 +4,7 @@
 //! .tokenform/
 //!   .gitignore        *
 //!   key               32 bytes in base64, 0600; or TOKENFORM_KEY
+//!   key.id            which key the state was made with; not the key
 //!   lock              held by a running apply, with who that is
 //!   lock.log          locks that were broken by hand, and why
 //!   ledger.jsonl      append-only, hash-chained; written by `fold`, and by `ledger::add` for what no journal tells
@@ -76,9 +77,9 @@ impl StateDir {
     }
 
     /// The key of fingerprints, digests and seals: `TOKENFORM_KEY`, else the file `key`, which is
-    /// drawn on first use.
+    /// drawn on first use. Refused if the state was made with another one.
     pub fn key(&self, env: &Env) -> Result<DigestKey, StateError> {
-        key::load(&self.path, env)
+        key::of_state(&self.path, env)
     }
 
     /// The key of a state that may not exist, without making one.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::journal::{Record, VERSION};
-use super::lines::Whole;
+use super::lines::{self, Whole};
 use super::{StateDir, StateError};
 use crate::model::address::Address;
 use crate::model::finding::Finding;
@@ -159,13 +159,16 @@ fn take(journal: &mut Option<Unfinished>, path: &Path, number: usize, line: &[u8
     match journal {
         None => *journal = Some(opened(path, line)?),
         Some(journal) => {
+            let line = lines::unsummed(line).ok_or_else(|| damaged(CHANGED.into()))?;
             let record =
-                serde_json::from_slice(line).map_err(|e| damaged(format!("is not a record: {e}")))?;
+                serde_json::from_slice(&line).map_err(|e| damaged(format!("is not a record: {e}")))?;
             journal.add(record).map_err(|reason| damaged(reason.into()))?;
         }
     }
     Ok(())
 }
+
+const CHANGED: &str = "does not match its checksum: the line was changed";
 
 /// The version alone, whatever else a newer first line holds.
 #[derive(Deserialize)]
@@ -185,7 +188,8 @@ fn opened(path: &Path, line: &[u8]) -> Result<Unfinished, StateError> {
     if head.opened.version > VERSION {
         return Err(StateError::Newer { path: path.to_owned(), found: head.opened.version, ours: VERSION });
     }
-    match serde_json::from_slice(line) {
+    let line = lines::unsummed(line).ok_or_else(|| damaged(CHANGED.into()))?;
+    match serde_json::from_slice(&line) {
         Ok(Record::Opened { version: _, apply_id, at, by, plan }) if is_apply_id(&apply_id) => {
             Ok(Unfinished {
                 apply_id,

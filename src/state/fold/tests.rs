@@ -10,7 +10,7 @@ use crate::model::verb::Verb;
 use crate::model::who::Who;
 use crate::state::Holder;
 use crate::state::journal::Journal;
-use crate::state::lines::to_line;
+use crate::state::lines::{to_line, to_summed_line};
 
 fn at() -> Timestamp {
     "2026-11-22T10:00:00Z".parse().unwrap()
@@ -259,6 +259,27 @@ fn damage_before_the_last_line_stops_and_names_the_line() {
     let (_dir, state) = state();
     put(&state, &[to_line(&opened(&[])), b"{\"done\n".to_vec(), to_line(&began("a"))].concat());
     assert!(fold(&state).unwrap_err().to_string().contains("line 2"));
+}
+
+/// One changed bit is another valid fingerprint or time: only the checksum shows it.
+#[test]
+fn a_changed_byte_stops_and_the_line_is_named() {
+    let lines: Vec<Vec<u8>> = story().iter().map(to_summed_line).collect();
+    for (number, line) in (1..).zip(&lines) {
+        for at in (0..line.len()).step_by(17).chain([line.len() - 1]) {
+            let (_dir, state) = state();
+            let mut bytes = lines.concat();
+            bytes[lines[..number - 1].concat().len() + at] ^= 1;
+            put(&state, &bytes);
+            match fold(&state) {
+                Err(StateError::Damaged { line, .. }) => assert_eq!(line, number),
+                // a changed version is told as such
+                Err(StateError::Newer { .. }) if number == 1 => {}
+                other => panic!("byte {at} of line {number}: {other:?}"),
+            }
+            assert!(state.journal_path().exists() && !state.ledger_path().exists());
+        }
+    }
 }
 
 #[test]

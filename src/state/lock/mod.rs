@@ -17,8 +17,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 pub use self::broken::{Broken, Lock};
 pub(super) use self::broken::{all, break_dead, breaks};
 pub use self::holder::Holder;
+pub(super) use self::standing::is_in_place;
 pub use self::standing::{Held, Standing};
-use self::standing::{System, is_in_place, is_shared};
+use self::standing::{System, is_shared};
 use super::{StateError, lines};
 
 /// The state's lock, held until dropped.

@@ -176,7 +176,7 @@ fn kind(_file: &File) -> Option<u32> {
 }
 
 /// Whether the open file is still the one of that name: a lock on one that was taken away is none.
-pub(super) fn is_in_place(file: &File, path: &Path) -> bool {
+pub fn is_in_place(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let place = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
     let (open, named) = (file.metadata().map(place), std::fs::metadata(path).map(place));
