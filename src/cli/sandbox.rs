@@ -26,7 +26,7 @@ use crate::sandbox::{self, Options, Proxy, Running, World};
 ///   GET  /__sandbox/tape     every request so far, as JSON, without secrets
 ///   GET  /__sandbox/world    the estate as it is, without secrets
 ///   GET  /__sandbox/clock    the time; POST {"advance":"24h"} moves it ahead
-///   POST /__sandbox/faults   rules for what goes wrong next
+///   POST /__sandbox/faults   rules for what goes wrong next; DELETE lifts them
 ///
 /// With --as-proxy, scripts that name the vendors' own hosts run against it
 /// unchanged: it prints an HTTPS_PROXY that answers for these hosts,

@@ -5,7 +5,7 @@
 //! | `GET /__sandbox/tape` | every request so far |
 //! | `GET /__sandbox/world` | the world without secrets |
 //! | `GET /__sandbox/clock`, `POST {"advance":"24h"}` | what time it is; moves it ahead |
-//! | `POST /__sandbox/faults` | adds one rule or a list of rules |
+//! | `POST /__sandbox/faults`, `DELETE` | adds one rule or a list of rules; lifts all |
 //! | `POST /__sandbox/operator/watch` `{"instance":GUID,"team":ID}` | asks the operator for a reset |
 //! | `POST /__sandbox/meddle` | an outside change, as in a `meddle` fault |
 
@@ -32,6 +32,7 @@ pub fn answer(state: &mut State, call: &Call) -> Reply {
         ("GET", "/clock") => clock(state),
         ("POST", "/clock") => advance(state, call),
         ("POST", "/faults") => faults(state, call),
+        ("DELETE", "/faults") => lifted(state),
         ("POST", "/operator/watch") => watch(state, call),
         ("POST", "/meddle") => meddled(state, call),
         _ => refusal(404, "the sandbox has tape, world, clock, faults, operator/watch and meddle"),
@@ -68,6 +69,11 @@ fn faults(state: &mut State, call: &Call) -> Reply {
         }
         Err(error) => refusal(400, &error.to_string()),
     }
+}
+
+fn lifted(state: &mut State) -> Reply {
+    state.lift_faults();
+    Reply::json(200, &json!({}))
 }
 
 fn watch(state: &mut State, call: &Call) -> Reply {

@@ -57,6 +57,18 @@ pub enum Action {
     DropBefore,
     /// It is done, then the connection closes with no reply.
     DropAfter,
+    /// The connection is reset (RST) with no reply; nothing was done.
+    ResetBefore,
+    /// It is done, then the connection is reset.
+    ResetAfter,
+    /// No reply, and the connection stays open; nothing was done. See `delay` for the other case.
+    Hang,
+    /// The head and half of the body of the true reply, then the connection closes.
+    Cut,
+    /// The head and half of the body of the true reply, then nothing more.
+    Stall,
+    /// The true reply with half of its body, as if that were all.
+    Truncate,
     /// This reply instead; nothing was done.
     Reply(Canned),
     /// It is done, then this reply instead of the true one.
@@ -85,6 +97,22 @@ pub enum Action {
     Broker400,
     /// Somebody else changes something just before; the request goes on.
     Meddle(Meddling),
+}
+
+/// How a reply ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Whole,
+    /// Not sent: the connection closes.
+    Dropped,
+    /// Not sent: the connection is reset.
+    Reset,
+    /// Not sent, and the connection stays open.
+    Never,
+    /// Half of the body, then the connection closes.
+    Cut,
+    /// Half of the body, and the connection stays open.
+    Stalled,
 }
 
 /// A reply as a rule states it.
@@ -143,6 +171,12 @@ impl Action {
         match self {
             Self::DropBefore => "drop_before",
             Self::DropAfter => "drop_after",
+            Self::ResetBefore => "reset_before",
+            Self::ResetAfter => "reset_after",
+            Self::Hang => "hang",
+            Self::Cut => "cut",
+            Self::Stall => "stall",
+            Self::Truncate => "truncate",
             Self::Reply(_) => "reply",
             Self::ReplyAfter(_) => "reply_after",
             Self::Delay(_) => "delay",
@@ -155,6 +189,18 @@ impl Action {
             Self::Broker502 => "broker_502",
             Self::Broker400 => "broker_400",
             Self::Meddle(_) => "meddle",
+        }
+    }
+
+    /// How the reply ends.
+    pub fn ending(&self) -> Ending {
+        match self {
+            Self::DropBefore | Self::DropAfter => Ending::Dropped,
+            Self::ResetBefore | Self::ResetAfter => Ending::Reset,
+            Self::Hang => Ending::Never,
+            Self::Cut => Ending::Cut,
+            Self::Stall => Ending::Stalled,
+            _ => Ending::Whole,
         }
     }
 
@@ -171,8 +217,12 @@ impl Action {
             Self::LoginRedirect => Some(Reply::empty(302).header("Location", "/sandbox-login?from=api")),
             Self::Broker502 => Some(broker(502)),
             Self::Broker400 => Some(broker(400).header("Retry-After", "0")),
-            Self::DropBefore
-            | Self::DropAfter
+            Self::DropBefore | Self::ResetBefore | Self::Hang => Some(Reply::empty(0)),
+            Self::DropAfter
+            | Self::ResetAfter
+            | Self::Cut
+            | Self::Stall
+            | Self::Truncate
             | Self::ReplyAfter(_)
             | Self::Delay(_)
             | Self::V1

@@ -3,21 +3,23 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request, State as Shared};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::serve::{IncomingStream, Listener};
+use futures_util::{StreamExt, stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::state::{Answer, State};
+use super::faults::Ending;
+use super::state::{Answer, State, half};
 use super::wire::{Call, Reply};
 
 /// The longest body that is read.
@@ -50,15 +52,40 @@ async fn handle(
     let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let call = Call::new(parts.method.as_str(), target, headers, body.to_vec(), peer.ip);
-    let Answer { reply, drop, delay } = lock(&cell).answer(&call);
+    let Answer { reply, ending, delay } = lock(&cell).answer(&call);
     if !delay.is_zero() {
         // Real time: a client's request deadline is real time too.
         tokio::time::sleep(delay).await;
     }
-    if drop {
-        peer.dropped.store(true, Ordering::SeqCst);
+    match ending {
+        Ending::Whole => {}
+        Ending::Dropped => peer.line.store(DROPPED, Ordering::SeqCst),
+        Ending::Reset => peer.line.store(RESET, Ordering::SeqCst),
+        Ending::Never => std::future::pending().await,
+        Ending::Cut | Ending::Stalled => return broken(reply, ending),
     }
     respond(reply)
+}
+
+/// A reply whose body is said to be whole, and stops in the middle.
+fn broken(reply: Reply, ending: Ending) -> Response {
+    let length = reply.body.len().max(1).to_string();
+    let reply = reply.header("Content-Length", &length);
+    let first = half(&reply.body);
+    let mut response = respond(reply);
+    let first = stream::once(async { Ok(Bytes::from(first)) });
+    let rest = stream::once(async move {
+        match ending {
+            Ending::Stalled => std::future::pending().await,
+            _ => {
+                // the first half leaves when the body has nothing more to give for now
+                tokio::task::yield_now().await;
+                Err(io::Error::from(io::ErrorKind::ConnectionReset))
+            }
+        }
+    });
+    *response.body_mut() = Body::from_stream(first.chain(rest));
+    response
 }
 
 fn respond(reply: Reply) -> Response {
@@ -84,7 +111,7 @@ impl Listener for Door {
         let (stream, address) = Listener::accept(&mut self.0).await;
         // Nagle's algorithm costs 40 ms on pages; without the option it is only slower.
         let _ = stream.set_nodelay(true);
-        (Line { stream, dropped: Arc::default() }, address)
+        (Line { stream, state: Arc::default() }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -96,27 +123,34 @@ impl Listener for Door {
 #[derive(Clone)]
 struct Peer {
     ip: String,
-    dropped: Arc<AtomicBool>,
+    line: Arc<AtomicU8>,
 }
 
 impl Connected<IncomingStream<'_, Door>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
-        Self { ip: stream.remote_addr().ip().to_string(), dropped: stream.io().dropped.clone() }
+        Self { ip: stream.remote_addr().ip().to_string(), line: stream.io().state.clone() }
     }
 }
 
-/// A connection. Once dropped, nothing more is sent on it: the peer sees it close.
+/// What became of a connection.
+const OPEN: u8 = 0;
+const DROPPED: u8 = 1;
+const RESET: u8 = 2;
+
+/// A connection. Once dropped or reset, nothing more is sent on it: the peer sees it close.
 struct Line {
     stream: TcpStream,
-    dropped: Arc<AtomicBool>,
+    state: Arc<AtomicU8>,
 }
 
 impl Line {
     fn open(&self) -> io::Result<()> {
-        match self.dropped.load(Ordering::SeqCst) {
-            true => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
-            false => Ok(()),
+        let state = self.state.load(Ordering::SeqCst);
+        if state == RESET {
+            // Where the option fails, the peer sees the connection close, which it must bear as well.
+            let _ = self.stream.set_zero_linger();
         }
+        if state == OPEN { Ok(()) } else { Err(io::Error::from(io::ErrorKind::ConnectionReset)) }
     }
 }
 

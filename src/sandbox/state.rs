@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::faults::{Action, Fault, strike};
+use super::faults::{Action, Ending, Fault, strike};
 use super::ibm::Desk;
 use super::keeping::OnChange;
 use super::logicmonitor::{self, Runtime};
@@ -34,8 +34,7 @@ pub struct State {
 /// What the server does with an answer.
 pub struct Answer {
     pub reply: Reply,
-    /// The connection closes and nothing is sent.
-    pub drop: bool,
+    pub ending: Ending,
     pub delay: Duration,
 }
 
@@ -62,7 +61,7 @@ impl State {
         if call.path.starts_with(control::ROOT) {
             return Answer {
                 reply: dated(control::answer(self, call), now),
-                drop: false,
+                ending: Ending::Whole,
                 delay: Duration::ZERO,
             };
         }
@@ -73,10 +72,9 @@ impl State {
         }
         let reply = match fault.as_ref().and_then(Action::instead) {
             Some(reply) => reply,
-            None if matches!(fault, Some(Action::DropBefore)) => Reply::empty(0),
             None => after(fault.as_ref(), self.vendor(call, now)),
         };
-        let drop = matches!(fault, Some(Action::DropBefore | Action::DropAfter));
+        let ending = fault.as_ref().map_or(Ending::Whole, Action::ending);
         let delay = match &fault {
             Some(Action::Delay(delay)) => delay.as_duration(),
             _ => Duration::ZERO,
@@ -84,7 +82,7 @@ impl State {
         let (status, about, effect) = (reply.status, (*reply.about).clone(), reply.effect);
         let fault = fault.as_ref().map(Action::name);
         self.tape.record(call, Outcome { at: now, status, about, effect, fault });
-        Answer { reply: dated(reply, now), drop, delay }
+        Answer { reply: dated(reply, now), ending, delay }
     }
 
     /// The vendors' time.
@@ -117,6 +115,11 @@ impl State {
     pub fn add_faults(&mut self, faults: Vec<Fault>) {
         self.world.faults.extend(faults);
     }
+
+    /// Nothing goes wrong any more.
+    pub fn lift_faults(&mut self) {
+        self.world.faults.clear();
+    }
 }
 
 /// What a fault does to a true reply.
@@ -127,8 +130,14 @@ fn after(fault: Option<&Action>, reply: Reply) -> Reply {
             Reply { effect, about, ..canned.reply() }
         }
         Some(Action::V1) => logicmonitor::v1(reply),
+        Some(Action::Truncate) => Reply { body: half(&reply.body), ..reply },
         _ => reply,
     }
+}
+
+/// Never the whole of a body, unless it is empty.
+pub fn half(body: &[u8]) -> Vec<u8> {
+    body[..body.len() / 2].to_vec()
 }
 
 /// `Date` is the sandbox's time: a client tells its clock's skew from it.

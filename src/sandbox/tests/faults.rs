@@ -26,7 +26,13 @@ fn replies_are_lost_before_and_after_the_commit() {
         ("DELETE", "/santaba/rest/setting/admins/1/apitokens/5", ""),
     ];
     for (method, path, body) in calls {
-        for (action, committed) in [(r#""drop_before""#, false), (r#""drop_after""#, true)] {
+        let lost = [
+            (r#""drop_before""#, false),
+            (r#""drop_after""#, true),
+            (r#""reset_before""#, false),
+            (r#""reset_after""#, true),
+        ];
+        for (action, committed) in lost {
             let bench = Bench::new(WORLD);
             let guid = bench.guid("m");
             with(&bench, method, path, action);
@@ -158,6 +164,45 @@ fn a_fault_that_is_spent_stays_spent_in_the_kept_world() {
     let yaml = bench.sandbox.world().to_yaml().unwrap();
     let again = Bench::of(World::from_yaml(&yaml).unwrap());
     assert_eq!(again.lm("GET", "/admins", "").status, 200);
+}
+
+#[test]
+fn replies_that_never_come_or_break_in_the_middle() {
+    use std::io::ErrorKind::{ConnectionReset, WouldBlock};
+    let bench = Bench::new(WORLD);
+    let (id, key, _) = bench.lm_credential();
+    let (target, soon) = ("/santaba/rest/setting/admins", Some(Duration::from_millis(300)));
+    let whole = bench.lm("GET", "/admins", "").body;
+    let ask = |action: &str| {
+        with(&bench, "GET", target, action);
+        let auth = bench.signed(&id, &key, "GET", target, "", 0);
+        bench.listen_for(soon, "GET", target, &[("Authorization", &auth), ("X-Version", "3")], "")
+    };
+    let (got, ended) = ask(r#""hang""#);
+    assert!(got.is_none() && ended.is_err_and(|error| error.kind() == WouldBlock));
+    let (got, ended) = ask(r#""reset_before""#);
+    assert!(got.is_none() && ended.is_err_and(|error| error.kind() == ConnectionReset));
+    for (action, open) in [(r#""stall""#, true), (r#""cut""#, false)] {
+        let (got, ended) = ask(action);
+        let got = got.unwrap();
+        assert_eq!(got.header("content-length"), whole.len().to_string(), "{action}");
+        assert!(whole.starts_with(&got.body) && got.body.len() < whole.len(), "{action}: {}", got.body);
+        assert_eq!(ended.is_err_and(|error| error.kind() == WouldBlock), open, "{action}");
+    }
+    let (got, _) = ask(r#""truncate""#);
+    let got = got.unwrap();
+    assert!(whole.starts_with(&got.body) && got.body.len() < whole.len());
+    assert_eq!(got.header("content-length"), got.body.len().to_string());
+}
+
+#[test]
+fn faults_are_lifted() {
+    let bench = Bench::new(WORLD);
+    let fault = r#"{"on":{"times":0},"do":"html503"}"#;
+    bench.control("POST", "/faults", fault);
+    assert_eq!(bench.lm("GET", "/admins", "").status, 503);
+    assert_eq!(bench.control("DELETE", "/faults", "").status, 200);
+    assert_eq!(bench.lm("GET", "/admins", "").status, 200);
 }
 
 #[test]

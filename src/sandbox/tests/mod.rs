@@ -10,6 +10,7 @@ mod service;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -49,6 +50,14 @@ fn env() -> Env {
     Env { clock, dice: Dice::seeded(1), vars: Vars::only(BTreeMap::new()), ..Env::system() }
 }
 
+fn got(text: &str) -> Option<Got> {
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let mut lines = head.split("\r\n");
+    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let pair = |line: &str| line.split_once(": ").map(|(k, v)| (k.to_owned(), v.to_owned()));
+    Some(Got { status, headers: lines.filter_map(pair).collect(), body: body.to_owned() })
+}
+
 impl Bench {
     /// Starts a world whose clock stands at 2026-11-22T10:00:00Z.
     fn new(yaml: &str) -> Self {
@@ -62,6 +71,18 @@ impl Bench {
 
     /// Sends one request on a connection of its own. `None` if no reply came.
     fn try_send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Option<Got> {
+        self.listen_for(None, method, target, headers, body).0
+    }
+
+    /// The same, given up after so long without a byte; and how the connection ended.
+    fn listen_for(
+        &self,
+        patience: Option<Duration>,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (Option<Got>, std::io::Result<usize>) {
         let address = self.sandbox.origin();
         let mut stream = TcpStream::connect(address.strip_prefix("http://").unwrap()).unwrap();
         let mut text = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
@@ -70,15 +91,10 @@ impl Bench {
         }
         text.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
         stream.write_all(text.as_bytes()).unwrap();
+        stream.set_read_timeout(patience).unwrap();
         let mut bytes = Vec::new();
-        // A dropped connection may be seen as a reset.
-        let _ = stream.read_to_end(&mut bytes);
-        let text = String::from_utf8(bytes).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n")?;
-        let mut lines = head.split("\r\n");
-        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-        let pair = |line: &str| line.split_once(": ").map(|(k, v)| (k.to_owned(), v.to_owned()));
-        Some(Got { status, headers: lines.filter_map(pair).collect(), body: body.to_owned() })
+        let ended = stream.read_to_end(&mut bytes);
+        (got(&String::from_utf8(bytes).unwrap()), ended)
     }
 
     fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Got {

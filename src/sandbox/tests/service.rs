@@ -53,7 +53,7 @@ fn each_change_is_told_before_its_request_is_answered() {
     let kept = told.try_iter().last().unwrap().world.unwrap().to_yaml().unwrap();
     let new = bench.key(&guid, None);
     assert!(old != new && kept.contains(&new) && !kept.contains(&old));
-    bench.sandbox.clock().advance(std::time::Duration::from_secs(90));
+    bench.sandbox.clock().advance(Duration::from_secs(90));
     told.try_iter().for_each(drop);
     read();
     let kept: Vec<_> = told.try_iter().map(|kept| (kept.ahead.as_secs(), kept.world.is_none())).collect();
@@ -66,7 +66,7 @@ fn it_runs_on_a_clock_that_it_is_given() {
     let clock = crate::env::Clock::simulated(Some(at));
     let sandbox =
         start(World::default(), Env { clock: clock.clone(), ..env() }, Options::default()).ok().unwrap();
-    clock.advance(std::time::Duration::from_secs(60));
+    clock.advance(Duration::from_secs(60));
     assert_eq!(sandbox.clock().now().to_string(), "2030-01-01T00:01:00Z");
 }
 
