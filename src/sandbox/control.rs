@@ -19,6 +19,7 @@ use super::wire::{Call, Reply};
 use crate::model::vocabulary::Period;
 
 pub const ROOT: &str = "/__sandbox";
+pub const CLOCK: &str = "/__sandbox/clock";
 
 /// Answers a request to the sandbox itself. These are not on the tape.
 pub fn answer(state: &mut State, call: &Call) -> Reply {

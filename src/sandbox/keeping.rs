@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use super::clock;
 use super::state::State;
 use super::wire::Call;
 use super::world::World;
+use super::{clock, control};
 use crate::model::vocabulary::Period;
 
 /// Takes what must be kept.
@@ -44,11 +44,12 @@ impl State {
         }
     }
 
-    /// Tells of what a request has changed. Whatever is not a read counts as a change.
+    /// Tells of what a request has changed. Whatever is not a read counts as a change; a clock that
+    /// is moved is told as such.
     pub(super) fn keep(&mut self, before: &Mark, call: &Call) {
         let Some(on_change) = &self.on_change else { return };
         let ahead = clock::ahead(&self.clock, self.world.clock);
-        let read = call.method == "GET" || call.method == "HEAD";
+        let read = call.method == "GET" || call.method == "HEAD" || call.path == control::CLOCK;
         let changed = !read || self.mark() != *before;
         if !changed && ahead <= self.kept_ahead {
             return;
