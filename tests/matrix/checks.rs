@@ -70,8 +70,8 @@ impl Ills {
         self.tape(&place.tape(), &place.world());
         self.journals(place);
         self.files(place.root());
-        if !ran.was_killed() {
-            self.words(ran);
+        self.words(ran);
+        if !ran.crashed() {
             self.orphans(place, ran);
         }
     }

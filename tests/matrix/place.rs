@@ -62,6 +62,11 @@ impl Ran {
         self.status.signal() == Some(Signal::KILL.as_raw()) && !self.hung
     }
 
+    /// It had no chance to say anything about itself.
+    pub fn crashed(&self) -> bool {
+        self.was_killed() || self.code() == Some(101)
+    }
+
     pub fn all(&self) -> String {
         format!("{}\n{}", self.stdout, self.stderr)
     }
