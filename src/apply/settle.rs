@@ -80,13 +80,9 @@ async fn happened(act: Act<'_>, answer: Answer, log: &StepLog) -> Result<End, St
         return still_accepted(act, answer).await;
     }
     let shown_once = act.step.recovery == Recovery::Marker && answer.value.is_none();
-    match (shown_once, everyone, fed.is_empty()) {
-        (true, false, true) => orphan(act, answer).await,
-        (true, false, false) => {
-            let message = "its secret was lost before every destination had it";
-            act.failed(answer.facts.clone(), act.finding(code::SECRET_LOST, message)).await
-        }
-        _ => finish(act, answer, &fed).await,
+    match shown_once && !everyone {
+        true => orphan(act, answer, &fed).await,
+        false => finish(act, answer, &fed).await,
     }
 }
 
@@ -113,12 +109,17 @@ async fn still_accepted(act: Act<'_>, answer: Answer) -> Result<End, StateError>
     act.failed(answer.facts, act.finding(code::SETTLED_UNPROVED, message)).await
 }
 
-/// An issued token whose secret nobody has.
-async fn orphan(act: Act<'_>, answer: Answer) -> Result<End, StateError> {
+/// An issued token whose secret nobody has any more, or not everybody who should. It goes, so that a
+/// next one can be brought to all of them alike.
+async fn orphan(act: Act<'_>, answer: Answer, fed: &[&str]) -> Result<End, StateError> {
     act.tell("its secret was lost with the interrupted run: deleting the orphan");
     match revoke(act, &answer).await? {
         Ok(()) => {
-            let message = "its secret was lost with the interrupted run, so the new token was deleted again";
+            let mut message =
+                "its secret was lost with the interrupted run, so the new token was deleted again".to_owned();
+            if !fed.is_empty() {
+                message.push_str(&format!("; until it is issued anew, {} holds a dead one", fed.join(", ")));
+            }
             act.refused(act.finding(code::SECRET_LOST, message)).await
         }
         Err(finding) => act.in_doubt(finding).await,
