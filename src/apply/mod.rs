@@ -151,6 +151,8 @@ enum Fate {
     },
     Ended(End),
     NotStarted(String),
+    /// Begun by an earlier run, and not looked at by this one.
+    InDoubt(String),
     /// Done or ended by an earlier run: nothing to tell.
     Earlier,
 }
@@ -356,6 +358,7 @@ impl Applied {
         match fate {
             Fate::Earlier => {}
             Fate::NotStarted(why) => not_started.push(row(why)),
+            Fate::InDoubt(why) => in_doubt.push(row(why)),
             Fate::Waiting | Fate::Running { begun: false } => not_started.push(row(cut())),
             Fate::Running { begun: true } => {
                 in_doubt.push(row("stopped while it ran: it may have happened".into()));

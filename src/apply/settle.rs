@@ -31,20 +31,41 @@ pub async fn settle(
 ) -> Result<Applied, StateError> {
     let journal = Journal::reopen(ground.state)?;
     let run = Run::new(admitted, ground, &journal);
-    for (place, step) in admitted.plan().steps.iter().enumerate() {
+    tokio::select! {
+        () = all(&run, unfinished) => {}
+        () = ground.stop.now() => {}
+    }
+    Ok(run.close().await)
+}
+
+/// One after the other: each is only looked at, and there are as many as lanes at most.
+async fn all(run: &Run<'_>, unfinished: &Unfinished) {
+    let open = sort(run, unfinished);
+    for (place, log) in open {
+        if run.halted.get() || run.ground.stop.is_asked() {
+            return;
+        }
+        let way = run.begin(place);
+        let end = one(run, &way, log).await;
+        run.ended(&way, end);
+    }
+}
+
+/// What the earlier run left of each step. Gives those that are to be looked at.
+fn sort<'u>(run: &Run<'_>, unfinished: &'u Unfinished) -> Vec<(usize, &'u StepLog)> {
+    let mut open = Vec::new();
+    for (place, step) in run.steps.iter().enumerate() {
         match unfinished.step(&step.id) {
             None => run.skip(place, "not begun when the apply was interrupted".into()),
             Some(log) if log.stage == Stage::Done => run.remember(place, log.facts.clone()),
             Some(log) if log.stage.finished() => run.set(place, Fate::Earlier),
-            Some(_) if run.halted.get() => run.skip(place, "the journal can't be written".into()),
             Some(log) => {
-                let way = run.begin(place);
-                let end = one(&run, &way, log).await;
-                run.ended(&way, end);
+                run.set(place, Fate::InDoubt("it was not looked at any more".into()));
+                open.push((place, log));
             }
         }
     }
-    Ok(run.close().await)
+    open
 }
 
 async fn one(run: &Run<'_>, way: &Way<'_>, log: &StepLog) -> Result<End, StateError> {

@@ -1,27 +1,77 @@
 //! Ctrl-C and SIGTERM, as one thing to wait for.
 
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
+use std::task::Poll;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// From the moment this exists a signal no longer ends the program: who has it must wait for it.
+use super::exit::{Exit, Failure};
+use super::output::Output;
+use crate::apply::Stop;
+use crate::model::code;
+use crate::model::finding::Finding;
+
+/// From the moment this exists a signal no longer ends the program: whoever waits for anything must
+/// wait for it too.
 pub struct Interrupts {
-    interrupt: Signal,
-    terminate: Signal,
+    signals: RefCell<[Signal; 2]>,
 }
 
 impl Interrupts {
     /// To be called within a runtime.
     pub fn catch() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        let signals = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
+        Ok(Self { signals: RefCell::new(signals) })
     }
 
     /// Waits for the next one, also for one that came while nobody waited.
-    pub async fn next(&mut self) {
+    pub async fn next(&self) {
+        poll_fn(|cx| {
+            let mut signals = self.signals.borrow_mut();
+            let came = signals.iter_mut().any(|signal| matches!(signal.poll_recv(cx), Poll::Ready(Some(()))));
+            if came { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Work that may end anywhere: an interrupt drops it.
+    pub async fn end<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
         tokio::select! {
-            Some(()) = self.interrupt.recv() => {}
-            Some(()) = self.terminate.recv() => {}
-            else => std::future::pending().await,
+            done = work => Ok(done),
+            () = self.next() => Err(interrupted()),
         }
     }
+
+    /// Work that ends in order: interrupts raise `stop`, and the work heeds it.
+    pub async fn raise<T>(&self, stop: &Stop, output: &Output, work: impl Future<Output = T>) -> T {
+        let raised = async {
+            loop {
+                self.next().await;
+                stop.raise();
+                output.say(match stop.is_now() {
+                    false => {
+                        "Interrupted: what runs is finished, nothing else is begun. Once more: it stops now."
+                    }
+                    true => "Interrupted again: stopped where it was.",
+                });
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            never = raised => never,
+        }
+    }
+}
+
+/// A run that was ended before it changed anything.
+pub fn interrupted() -> Failure {
+    Failure::new(Exit::Interrupted, Finding::new(code::INTERRUPTED, "interrupted; nothing was sent"))
+}
+
+/// Nothing may run that could not be stopped in order.
+pub fn no_signals(error: &io::Error) -> Failure {
+    let message = format!("interrupts can't be caught, so nothing was sent: {error}");
+    Failure::usage(message, "Look at the limits of this process, then run it again.")
 }

@@ -78,11 +78,13 @@ fn limit(command: &CommandDestination) -> Duration {
     command.timeout.map_or(TIMEOUT, |period| period.as_duration())
 }
 
-/// A program with its arguments and without the state's key.
+/// A program with its arguments and without the state's key. It has a process group of its own: a
+/// Ctrl-C is for the run, which lets a delivery come to its end.
 fn prepared(run: &[String], env: &Env) -> Result<Command, Trouble> {
     let mut command = Command::new(resolve(run, env)?);
     command.args(&run[1..]).env_remove("TOKENFORM_KEY");
     command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command.process_group(0);
     Ok(command)
 }
 

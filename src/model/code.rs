@@ -282,6 +282,9 @@ codes! {
     OUTPUT = "tokenform::cli::output", Error,
         "Standard output could not be written.",
         "Look at free space where it goes, then run the command again.";
+    INTERRUPTED = "tokenform::cli::interrupted", Error,
+        "Ctrl-C or SIGTERM ended the run before it changed anything.",
+        "Run it again when you are ready.";
     WRONG_TARGET = "tokenform::apply::wrong_target", Error,
         "A plan for the sandbox was given to a live apply, or the other way round.",
         "Apply it in the mode it was made in: with or without `--sandbox`.";

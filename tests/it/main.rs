@@ -7,6 +7,7 @@ mod credentials;
 mod examples;
 mod faults;
 mod help;
+mod interrupts;
 mod layers;
 mod live;
 mod locks;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -111,12 +111,17 @@ impl Place {
 
     /// The program with a terminal on its standard input, at which `answer` is typed.
     pub fn run_at_terminal(&self, args: &[&str], answer: &str) -> Ran {
+        let (mut terminal, mut command) = self.command_at_terminal(args);
+        terminal.write_all(answer.as_bytes()).unwrap();
+        command.output().unwrap().into()
+    }
+
+    /// The program with a terminal on its standard input, and where somebody types into that.
+    pub fn command_at_terminal(&self, args: &[&str]) -> (File, Command) {
         let (master, slave) = terminal();
-        let mut typed = File::from(master.as_fd().try_clone_to_owned().unwrap());
-        typed.write_all(answer.as_bytes()).unwrap();
         let mut command = self.command(args);
         command.stdin(Stdio::from(slave));
-        command.output().unwrap().into()
+        (File::from(master), command)
     }
 
     /// The tape of the sandbox whose state is in `inner`.

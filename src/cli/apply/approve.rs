@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
+use tokio::sync::oneshot;
+
 use super::{Apply, Guided};
 use crate::cli::Global;
 use crate::cli::exit::{Exit, Failure};
@@ -30,7 +32,7 @@ pub fn possible(command: &Apply, global: &Global, saved: bool) -> Result<(), Fai
 }
 
 /// `--auto-approve`, or the exact word `yes`.
-pub fn asked(command: &Apply, plan: &Plan, output: &Output) -> Result<(), Failure> {
+pub async fn asked(command: &Apply, plan: &Plan, output: &Output) -> Result<(), Failure> {
     if command.auto_approve {
         let accepted = plan.evidence.new_state.is_empty() || command.new_state;
         return accepted.then_some(()).ok_or_else(|| new_state(plan));
@@ -38,15 +40,27 @@ pub fn asked(command: &Apply, plan: &Plan, output: &Output) -> Result<(), Failur
     output.show_to_approver(plan);
     output.say("\nDo you want to carry out these steps? Only `yes` is accepted.");
     let _ = write!(std::io::stderr(), "  Enter a value: ");
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
-    match read {
-        Ok(_) if line.trim_end_matches(['\r', '\n']) == "yes" => Ok(()),
+    match answer().await.as_deref() {
+        Some("yes") => Ok(()),
         _ => {
             let finding = Finding::new(code::NOT_APPROVED, "the plan was not approved; nothing was changed");
             Err(Failure::new(Exit::Error, finding))
         }
     }
+}
+
+/// A line of the terminal. It is read on a thread of its own, so that an interrupt is heard meanwhile:
+/// the thread ends with the program.
+async fn answer() -> Option<String> {
+    let (tell, told) = oneshot::channel();
+    let read = move || {
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line);
+        let _ = tell.send(read.is_ok().then_some(line));
+    };
+    std::thread::Builder::new().name("prompt".into()).spawn(read).ok()?;
+    let line = told.await.ok()??;
+    Some(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn new_state(plan: &Plan) -> Failure {

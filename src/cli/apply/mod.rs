@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use self::proof::Proof;
 use self::reviewed::Reviewed;
 use super::exit::{Exit, Failure};
-use super::interrupts::Interrupts;
+use super::interrupts::{Interrupts, no_signals};
 use super::output::Output;
 use super::parallelism::Parallelism;
 use super::plan::{requests, usable};
@@ -28,6 +28,7 @@ use crate::model::source::Sources;
 use crate::plan::EXPIRES;
 use crate::plan::check::Admitted;
 use crate::plan::document::Plan;
+use crate::provider::state::Snapshot;
 use crate::state::{Holder, StateError};
 use crate::{report, saved, state};
 
@@ -86,6 +87,7 @@ struct Job<'a> {
     output: &'a Rc<Output>,
     /// One for the whole run: what it learns of rate limits holds for the proof as well.
     reader: Reader,
+    interrupts: Interrupts,
 }
 
 pub fn run(command: &Apply, global: &Global, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
@@ -100,9 +102,10 @@ pub fn run(command: &Apply, global: &Global, env: Env, output: &Rc<Output>) -> R
     let holder = Holder::this(&env, &line::this_run());
     let mut session = Session::open(global, spec, env, output)?;
     let _lock = session.state.lock(&holder)?;
-    let job = Job { command, global, output, reader: session.reader(output) };
+    let interrupts = session.block_on(async { Interrupts::catch() }).map_err(|error| no_signals(&error))?;
+    let job = Job { command, global, output, reader: session.reader(output), interrupts };
     command.parallelism.bound(&job.reader);
-    let settled = settle::settle(&mut session, &job.reader, output);
+    let settled = settle::settle(&mut session, &job);
     let ended = settled.and_then(|()| job.go(&mut session, reviewed));
     if global.verbose > 0 {
         output.say(&requests(&job.reader));
@@ -125,7 +128,7 @@ fn no_other_spec(command: &Apply) -> Result<(), Failure> {
 impl Job<'_> {
     fn go(&self, session: &mut Session, reviewed: Option<Reviewed>) -> Result<Exit, Failure> {
         let approved = match reviewed {
-            Some(reviewed) => reviewed::approved(reviewed, session, &self.reader, self.output)?,
+            Some(reviewed) => reviewed::approved(reviewed, session, self)?,
             None => match self.fresh(session)? {
                 Some(approved) => approved,
                 None => return Ok(Exit::Done),
@@ -135,9 +138,14 @@ impl Job<'_> {
         self.carry_out(&approved, session)
     }
 
+    /// Reads everything; an interrupt ends it.
+    fn read(&self, session: &Session) -> Result<Snapshot, Failure> {
+        session.block_on(self.interrupts.end(session.read(&self.reader, self.output)))
+    }
+
     /// A fresh plan, shown and approved. `None`: there is nothing to do.
     fn fresh(&self, session: &Session) -> Result<Option<Approved>, Failure> {
-        let snapshot = session.block_on(session.read(&self.reader, self.output));
+        let snapshot = self.read(session)?;
         let planned = session.plan(&snapshot, EXPIRES, self.command.auto_approve);
         let style = &self.output.style;
         self.output.data(report::text::plan(&planned.plan, "", style).as_bytes());
@@ -145,15 +153,14 @@ impl Job<'_> {
         if plan.plan().steps.is_empty() {
             return Ok(None);
         }
-        approve::asked(self.command, plan.plan(), self.output)?;
+        session.block_on(self.interrupts.end(approve::asked(self.command, plan.plan(), self.output)))??;
         let sealed = saved::seal(plan.plan(), &session.key);
         Ok(Some(Approved { plan, sealed }))
     }
 
     /// Runs the steps, says what became of each, and only then reads again to prove the result.
     fn carry_out(&self, approved: &Approved, session: &mut Session) -> Result<Exit, Failure> {
-        let mut interrupts = session.block_on(async { Interrupts::catch() }).map_err(no_signals)?;
-        let ran = self.steps(approved, session, &mut interrupts);
+        let ran = self.steps(approved, session);
         let mut applied = ran.map_err(|error| self.not_begun(approved.plan.plan(), error))?;
         self.output.findings(&applied.findings, &Sources::default());
         let complete = applied.outcome.is_complete();
@@ -161,20 +168,15 @@ impl Job<'_> {
         self.output.data(report::summary::outcome(&applied.outcome, &self.output.style).as_bytes());
         remembered(session).map_err(|error| Failure::new(Exit::Partial, error.finding()))?;
         let proof = match complete {
-            true => proof::read(session, &self.reader, &mut interrupts, self.output),
+            true => proof::read(session, self),
             false => Proof::NotTried,
         };
         self.tell_proof(&proof, &applied.outcome, session);
         Ok(exit(&applied, &proof))
     }
 
-    /// Runs the steps. An interrupt lets the step that runs end, and begins no other.
-    fn steps(
-        &self,
-        approved: &Approved,
-        session: &Session,
-        interrupts: &mut Interrupts,
-    ) -> Result<Applied, ApplyError> {
+    /// Runs the steps. An interrupt lets those that run end, and begins no other; a second one stops.
+    fn steps(&self, approved: &Approved, session: &Session) -> Result<Applied, ApplyError> {
         let stop = Stop::default();
         let events = |event: Event| {
             if let (Event::Guide { address, .. }, Some(sandbox)) = (&event, &session.sandbox) {
@@ -192,22 +194,8 @@ impl Job<'_> {
             stop: &stop,
             parallelism: self.command.parallelism.lanes(),
         };
-        let interrupted = async {
-            loop {
-                interrupts.next().await;
-                stop.raise();
-                self.output.say(match stop.is_now() {
-                    false => "Interrupted: the steps that run are finished, no other is begun. Interrupt again to stop now.",
-                    true => "Interrupted again: stopped where it was.",
-                });
-            }
-        };
-        session.block_on(async {
-            tokio::select! {
-                applied = apply::apply(&approved.plan, &approved.sealed, &ground) => applied,
-                never = interrupted => never,
-            }
-        })
+        let work = apply::apply(&approved.plan, &approved.sealed, &ground);
+        session.block_on(self.interrupts.raise(&stop, self.output, work))
     }
 
     /// The summary of an apply that ended before its first step.
@@ -259,9 +247,4 @@ fn exit(applied: &Applied, proof: &Proof) -> Exit {
         Proof::Holds(_) if complete => Exit::Done,
         Proof::Holds(_) | Proof::Fails(_) | Proof::NotTried => Exit::Partial,
     }
-}
-
-fn no_signals(error: std::io::Error) -> Failure {
-    let message = format!("interrupts can't be caught, so nothing was sent: {error}");
-    Failure::usage(message, "Look at the limits of this process, then run it again.")
 }

@@ -1,11 +1,7 @@
 //! The proof of an apply: everything is read again, and the next plan must be empty.
 
-use std::rc::Rc;
-
-use crate::cli::interrupts::Interrupts;
-use crate::cli::output::Output;
+use super::Job;
 use crate::cli::session::Session;
-use crate::http::Reader;
 use crate::plan::{EXPIRES, Planned};
 
 /// What reading everything again has shown.
@@ -30,16 +26,10 @@ impl Proof {
 }
 
 /// Reads again. An interrupt ends it: all steps are done, and a plan shows the same.
-pub fn read(session: &Session, reader: &Reader, interrupts: &mut Interrupts, output: &Rc<Output>) -> Proof {
-    let snapshot = session.block_on(async {
-        tokio::select! {
-            snapshot = session.read(reader, output) => Some(snapshot),
-            () = interrupts.next() => None,
-        }
-    });
-    match snapshot {
-        Some(snapshot) => judged(session.plan(&snapshot, EXPIRES, true)),
-        None => Proof::Interrupted,
+pub fn read(session: &Session, job: &Job<'_>) -> Proof {
+    match job.read(session) {
+        Ok(snapshot) => judged(session.plan(&snapshot, EXPIRES, true)),
+        Err(_) => Proof::Interrupted,
     }
 }
 

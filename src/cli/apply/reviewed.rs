@@ -4,14 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::Approved;
+use super::{Approved, Job};
 use crate::cli::Global;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::output::Output;
 use crate::cli::plan::admitted;
 use crate::cli::session::{Session, read_file, state_folder};
 use crate::env::Env;
-use crate::http::Reader;
 use crate::model::address::Address;
 use crate::model::code;
 use crate::model::finding::Finding;
@@ -76,12 +74,7 @@ fn no_key(sealed_with: &str, folder: &Path) -> Failure {
 }
 
 /// What was reviewed is what runs: the plan is shown, and approved by its seal, if nothing moved.
-pub fn approved(
-    reviewed: Reviewed,
-    session: &Session,
-    reader: &Reader,
-    output: &Output,
-) -> Result<Approved, Failure> {
+pub fn approved(reviewed: Reviewed, session: &Session, job: &Job<'_>) -> Result<Approved, Failure> {
     let Reviewed { plan, sealed, spec } = reviewed;
     if session.env.clock.now() >= plan.expires_at {
         return Err(stale(format!("the plan expired at {}", plan.expires_at)));
@@ -90,12 +83,13 @@ pub fn approved(
         return Err(stale(format!("the spec {} changed since the plan was made", spec.display())));
     }
     let plan = admitted(plan)?;
-    let snapshot = session.block_on(session.read(reader, output));
+    let snapshot = job.read(session)?;
     everything_was_read(plan.plan(), &snapshot)?;
     nothing_moved(session, plan.plan(), &snapshot)?;
     if plan.plan().ledger_head != session.history.head {
         return Err(stale("another apply was made with this state since the plan was made".into()));
     }
+    let output = job.output;
     output.data(report::text::plan(plan.plan(), "seal: verified", &output.style).as_bytes());
     Ok(Approved { plan, sealed })
 }
