@@ -77,6 +77,7 @@ fn of_code(code: Code) -> Exit {
         code::PLAN_AMBIGUOUS,
         code::PLAN_USER_MISSING,
         code::PLAN_NAME_NOT_FOUND,
+        code::PLAN_TARGET,
         code::IBM_UNKNOWN_AUTH_MODE,
         code::IBM_MODE_CONFLICT,
         code::HTTP_CALL,

@@ -39,8 +39,6 @@ pub struct Anything {
 #[derive(Args)]
 pub struct Flags {
     #[arg(long, hide = true, num_args = 1.., value_name = "ADDR")]
-    target: Option<Vec<String>>,
-    #[arg(long, hide = true, num_args = 1.., value_name = "ADDR")]
     rotate: Option<Vec<String>>,
     #[arg(long, hide = true)]
     partial: bool,
@@ -72,13 +70,8 @@ impl Later {
 
 impl Flags {
     pub fn refuse(&self) -> Result<(), Failure> {
-        let Self { target, rotate, partial, live } = self;
-        let given = [
-            ("--target", target.is_some()),
-            ("--rotate", rotate.is_some()),
-            ("--partial", *partial),
-            ("--live", live.is_some()),
-        ];
+        let Self { rotate, partial, live } = self;
+        let given = [("--rotate", rotate.is_some()), ("--partial", *partial), ("--live", live.is_some())];
         match given.into_iter().find(|(_, given)| *given) {
             None => Ok(()),
             Some((flag, _)) => Err(not_yet(&format!("`{flag}`"), "Run it without the flag.")),

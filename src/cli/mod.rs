@@ -6,6 +6,7 @@ mod exit;
 mod format;
 mod interrupts;
 mod later;
+mod levers;
 mod line;
 mod lock;
 mod out;

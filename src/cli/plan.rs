@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 use super::format::{Format, Printer};
+use super::levers::Levers;
 use super::output::Output;
 use super::parallelism::Parallelism;
 use super::session::{self, Session, bad_file, raise_limits};
@@ -53,6 +54,9 @@ pub struct Plan {
     limit: Vec<String>,
 
     #[command(flatten)]
+    levers: Levers,
+
+    #[command(flatten)]
     parallelism: Parallelism,
 
     #[command(flatten)]
@@ -69,10 +73,12 @@ pub fn run(command: &Plan, global: &Global, env: Env, output: &Rc<Output>) -> Re
             "A plan may be kept for at most 30d.",
         ));
     }
-    let mut session = Session::open(global, &command.path, env, output)?;
+    let path = command.levers.path(&command.path);
+    let mut session = Session::open(global, path, env, output)?;
     raise_limits(&mut session.desired, &command.limit)?;
-    if let Some(path) = &command.out {
-        out::refuse(path, &session::base_folder(global, &command.path))?;
+    session.asked = command.levers.asked(&command.path, &session.desired)?;
+    if let Some(out) = &command.out {
+        out::refuse(out, &session::base_folder(global, path))?;
     }
     let ended = planned(command, global, &session, output);
     let kept = session.keep_world();

@@ -12,6 +12,7 @@ use super::output::Output;
 use super::world::SandboxTarget;
 use crate::env::{Clock, Env};
 use crate::http::{Reader, Why, on_this_machine};
+use crate::model::asked::Asked;
 use crate::model::event::Event;
 use crate::model::history::History;
 use crate::model::secret::{Digest, DigestKey};
@@ -28,6 +29,8 @@ pub struct Session {
     pub desired: Desired,
     pub spec_path: PathBuf,
     pub spec_digest: Digest,
+    /// The levers of this run.
+    pub asked: Asked,
     pub state: StateDir,
     pub key: DigestKey,
     pub history: History,
@@ -65,7 +68,20 @@ impl Session {
         let ledger = state.ledger_path();
         let spec_path = path.to_path_buf();
         let runtime = super::runtime();
-        Ok(Self { env, desired, spec_path, spec_digest, state, key, history, ledger, sandbox, runtime })
+        let asked = Asked::default();
+        Ok(Self {
+            env,
+            desired,
+            spec_path,
+            spec_digest,
+            asked,
+            state,
+            key,
+            history,
+            ledger,
+            sandbox,
+            runtime,
+        })
     }
 
     /// Runs a future on this thread.
@@ -92,12 +108,12 @@ impl Session {
         reader
     }
 
-    /// Reads live state, everything at once.
+    /// Reads live state, everything that was asked for at once.
     pub async fn read(&self, reader: &Reader, output: &Output) -> Snapshot {
-        for connection in self.desired.ibm.keys().chain(self.desired.logicmonitor.keys()) {
+        for connection in self.desired.connections().filter(|at| self.asked.reaches(at)) {
             output.event(&Event::Reading { what: connection.to_string() });
         }
-        registry::read(reader, &self.desired, &self.key).await
+        registry::read(reader, &self.desired, &self.key, &self.asked).await
     }
 
     /// Plans from what was read.
@@ -113,6 +129,7 @@ impl Session {
             spec_path: self.spec_path.clone(),
             spec_digest: self.spec_digest.clone(),
             ledger: self.ledger.clone(),
+            asked: &self.asked,
             unattended,
         })
     }

@@ -201,6 +201,9 @@ codes! {
     PLAN_NAME_NOT_FOUND = "tokenform::plan::name_not_found", Error,
         "No live object has the declared name or pin.",
         "Correct the name in the spec, or pin the object by id.";
+    PLAN_TARGET = "tokenform::plan::target", Error,
+        "A lever of the command line names nothing that is there.",
+        "Correct the address; quotes belong to it, so quote the whole for the shell.";
     PLAN_NOT_WRITABLE = "tokenform::plan::not_writable", Error,
         "The object is in a state in which the vendor refuses changes.",
         "Wait, or lift what holds it, and plan again.";

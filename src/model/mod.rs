@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod age;
+pub mod asked;
 pub mod change;
 pub mod code;
 pub mod event;
@@ -12,6 +13,7 @@ pub mod guard;
 pub mod history;
 pub mod observed;
 pub mod outcome;
+pub mod prefix;
 pub mod secret;
 pub mod source;
 pub mod step;

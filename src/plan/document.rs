@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::address::Address;
 use crate::model::age::Age;
+use crate::model::asked::{Asked, Extent};
 use crate::model::change::{Action, Change, Waiting};
 pub use crate::model::evidence::{CallerEvidence, EnabledCount, Evidence, VisibleTeam, VisibleTeams};
 use crate::model::secret::Digest;
@@ -34,6 +35,12 @@ pub struct Plan {
     pub source: Source,
     /// Whether the whole spec was planned.
     pub complete: bool,
+    /// What was asked for besides the spec.
+    #[serde(default)]
+    pub asked: Asked,
+    /// What a plan that is not complete holds besides what was asked for, and what it lacks.
+    #[serde(default)]
+    pub extent: Extent,
     /// Where the spec was, for `apply PLANFILE`.
     pub spec_path: PathBuf,
     pub spec_digest: Digest,

@@ -7,6 +7,7 @@ mod graph;
 pub mod rules;
 #[cfg(test)]
 mod sample;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use self::document::{FORMAT_VERSION, Plan, PlanFinding, Source, Summary};
+use crate::model::asked::{Asked, Extent};
 use crate::model::code;
 use crate::model::evidence::{CallerEvidence, Evidence};
 use crate::model::finding::Finding;
@@ -43,6 +45,8 @@ pub struct Inputs<'a> {
     pub spec_digest: Digest,
     /// Where the ledger is, or would be: named where there is none.
     pub ledger: PathBuf,
+    /// The levers of this run.
+    pub asked: &'a Asked,
     /// Nobody reviews this plan: what needs a person's eye is left out and waits.
     pub unattended: bool,
 }
@@ -86,6 +90,9 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
     let mut told = BTreeSet::new();
     findings.retain(|f| told.insert((f.code.id(), f.address.clone(), f.message.clone())));
     plan.live = live.into_iter().collect();
+    if !inputs.asked.target.is_empty() {
+        target::narrow(&mut plan, &mut findings, &registry::declared(inputs.desired));
+    }
     plan.live_digest = live_digest(&plan.live, inputs.key);
     plan.summary = Summary::of(&plan.changes, &plan.steps);
     plan.findings = findings.iter().map(PlanFinding::from).collect();
@@ -108,6 +115,11 @@ fn empty(inputs: &Inputs<'_>) -> Plan {
         target: inputs.target,
         source: Source::Live,
         complete: true,
+        asked: inputs.asked.clone(),
+        extent: Extent {
+            not_contacted: inputs.snapshot.left_out.iter().cloned().collect(),
+            ..Extent::default()
+        },
         spec_path: inputs.spec_path.clone(),
         spec_digest: inputs.spec_digest.clone(),
         live_digest: live_digest(&[], inputs.key),

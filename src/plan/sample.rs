@@ -11,6 +11,7 @@ use super::check;
 use super::document::Plan;
 use super::{EXPIRES, Inputs, Planned, plan};
 use crate::model::address::Address;
+use crate::model::asked::Asked;
 use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::history::{History, Past};
@@ -26,6 +27,7 @@ pub struct World {
     pub desired: Desired,
     pub snapshot: Snapshot,
     pub history: History,
+    pub asked: Asked,
     pub unattended: bool,
     /// Seconds after [`NOW`].
     pub later: u64,
@@ -69,6 +71,7 @@ impl World {
             ledger: ".tokenform/ledger.jsonl".into(),
             spec_digest: key.digest("spec", b""),
             key: &key,
+            asked: &self.asked,
             unattended: self.unattended,
         })
     }

@@ -10,6 +10,7 @@ use super::steps::{self, Answer, Check, Failure, Look, Patience, Phase, Prepared
 use super::{ibm, logicmonitor};
 use crate::http::{Reader, Writer};
 use crate::model::address::Address;
+use crate::model::asked::Asked;
 use crate::model::code;
 use crate::model::evidence::Managed;
 use crate::model::finding::Finding;
@@ -19,13 +20,16 @@ use crate::model::secret::{Digest, DigestKey};
 use crate::model::step::Step;
 use crate::model::verb::Verb;
 
+/// The vendors' names: how addresses begin.
+pub const VENDORS: [&str; 2] = [ibm::VENDOR, logicmonitor::VENDOR];
+
 /// One draft per declared owner: wish and observation are both in address order and are joined.
 pub fn drafts(cx: Context<'_>, desired: &Desired, snapshot: &Snapshot) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for connection in desired.ibm.values() {
         for (address, want) in &connection.instances {
             let draft = |live: &_| ibm::draft::instance(cx, address, connection, want, live);
-            drafts.push(observed(address, snapshot.instances.get(address), draft));
+            drafts.extend(observed(address, snapshot, snapshot.instances.get(address), draft));
         }
     }
     let callers = callers(desired, snapshot);
@@ -33,16 +37,24 @@ pub fn drafts(cx: Context<'_>, desired: &Desired, snapshot: &Snapshot) -> Vec<Dr
         let caller = callers.get(at).cloned().unwrap_or_default();
         for (address, want) in &connection.users {
             let draft = |live: &_| logicmonitor::draft::user(cx, address, connection, want, live, &caller);
-            drafts.push(observed(address, snapshot.users.get(address), draft));
+            drafts.extend(observed(address, snapshot, snapshot.users.get(address), draft));
         }
     }
     drafts
 }
 
-/// Drafts only what was read; says why where it was not.
-fn observed<T>(address: &Address, live: Option<&Observed<T>>, draft: impl Fn(&T) -> Draft) -> Draft {
+/// Drafts only what was read; says why where it was not, unless nobody asked for it.
+fn observed<T>(
+    address: &Address,
+    snapshot: &Snapshot,
+    live: Option<&Observed<T>>,
+    draft: impl Fn(&T) -> Draft,
+) -> Option<Draft> {
+    if snapshot.left_out.contains(&address.of_connection()) {
+        return None;
+    }
     let finding = match live {
-        Some(Observed::Present(live)) => return draft(live),
+        Some(Observed::Present(live)) => return Some(draft(live)),
         Some(Observed::Unreadable(finding)) => (**finding).clone(),
         Some(Observed::Absent) => {
             let message = format!("there is no `{}` on the vendor's side", address.name());
@@ -55,7 +67,7 @@ fn observed<T>(address: &Address, live: Option<&Observed<T>>, draft: impl Fn(&T)
         }
         None => Finding::new(code::PLAN_UNREADABLE, "it was not read").at(address),
     };
-    Draft { findings: vec![finding], ..Draft::default() }
+    Some(Draft { findings: vec![finding], ..Draft::default() })
 }
 
 /// Ids of the live tokens that connections of the spec use, by the connection in whose portal they
@@ -67,6 +79,15 @@ pub fn callers(desired: &Desired, snapshot: &Snapshot) -> BTreeMap<Address, BTre
 /// Addresses of declared objects: no step may leave them. A switched instance covers all its teams.
 pub fn scope(desired: &Desired) -> Vec<Address> {
     [ibm::evidence::scope(desired), logicmonitor::evidence::scope(desired)].concat()
+}
+
+/// Addresses of everything that the spec declares, connections and owners included.
+pub fn declared(desired: &Desired) -> Vec<Address> {
+    let instances = desired.ibm.values().flat_map(|connection| &connection.instances);
+    let instances = instances.flat_map(|(at, instance)| std::iter::once(at).chain(instance.teams.keys()));
+    let users = desired.logicmonitor.values().flat_map(|connection| &connection.users);
+    let users = users.flat_map(|(at, user)| std::iter::once(at).chain(user.tokens.keys()));
+    desired.connections().chain(instances).chain(users).cloned().collect()
 }
 
 /// How many declared objects of each connection are live.
@@ -85,14 +106,18 @@ pub fn digests(desired: &Desired, snapshot: &Snapshot, key: &DigestKey) -> BTree
     ibm.into_iter().chain(logicmonitor::evidence::digests(desired, snapshot, key)).collect()
 }
 
-/// Reads live state of every connection, all at once.
-pub async fn read(reader: &Reader, desired: &Desired, key: &DigestKey) -> Snapshot {
-    let ibm = desired.ibm.iter().map(|(at, conn)| ibm::read::read_connection(reader, key, at, conn));
-    let portals = desired.logicmonitor.iter().map(|(at, conn)| async move {
+/// Reads live state of every connection that was asked for, all at once.
+pub async fn read(reader: &Reader, desired: &Desired, key: &DigestKey, asked: &Asked) -> Snapshot {
+    let ibm = desired.ibm.iter().filter(|(at, _)| asked.reaches(at));
+    let ibm = ibm.map(|(at, conn)| ibm::read::read_connection(reader, key, at, conn));
+    let portals = desired.logicmonitor.iter().filter(|(at, _)| asked.reaches(at));
+    let portals = portals.map(|(at, conn)| async move {
         (at.clone(), logicmonitor::read::read_connection(reader, at, conn).await)
     });
     let (ibm, portals) = future::join(future::join_all(ibm), future::join_all(portals)).await;
-    let mut snapshot = Snapshot { instances: ibm.into_iter().flatten().collect(), ..Snapshot::default() };
+    let left_out = desired.connections().filter(|at| !asked.reaches(at)).cloned().collect();
+    let instances = ibm.into_iter().flatten().collect();
+    let mut snapshot = Snapshot { instances, left_out, ..Snapshot::default() };
     for (connection, read) in portals {
         snapshot.users.extend(read.users);
         snapshot.callers.insert(connection, read.caller);

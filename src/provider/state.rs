@@ -1,6 +1,6 @@
 //! The two things a plan is made from: what is wanted ([`Desired`]) and what is there ([`Snapshot`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -23,6 +23,11 @@ pub struct Desired {
 }
 
 impl Desired {
+    /// Addresses of all connections.
+    pub fn connections(&self) -> impl Iterator<Item = &Address> {
+        self.ibm.keys().chain(self.logicmonitor.keys())
+    }
+
     /// The origins that the spec itself names, and the vendors' own where it names none.
     pub fn origins(&self) -> Vec<String> {
         let ibm = self.ibm.values().flat_map(ibm::state::Connection::origins);
@@ -75,6 +80,8 @@ pub struct Snapshot {
     pub users: BTreeMap<Address, Observed<logicmonitor::state::LiveUser>>,
     /// Which live tokens each LogicMonitor connection authenticates with.
     pub callers: BTreeMap<Address, Caller>,
+    /// Connections that lie outside of every target: they were not contacted.
+    pub left_out: BTreeSet<Address>,
 }
 
 /// The credential that a connection uses now, as far as the vendor's lists show it.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::address::Address;
+use crate::model::asked::{Asked, Extent};
 use crate::model::change::{Action, Change, Field, Waiting};
 use crate::model::outcome::Line;
 use crate::model::secret::{DigestKey, Secret};
@@ -41,6 +42,8 @@ pub fn empty() -> Plan {
         target: Target::Live,
         source: Source::Live,
         complete: true,
+        asked: Asked::default(),
+        extent: Extent::default(),
         spec_path: "tokens.yaml".into(),
         spec_digest: key.digest("spec", b""),
         live_digest: key.digest("live", b""),

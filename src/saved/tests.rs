@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use super::*;
 use crate::destination::{Destination, FileDestination, FileFormat};
 use crate::model::address::Address;
+use crate::model::asked::{Asked, Extent};
 use crate::model::change::{Action, Change};
 use crate::model::secret::Secret;
 use crate::model::step::{Call, Delivery, Expect, Recovery, Shape, Step, StepId};
@@ -63,6 +64,8 @@ pub(crate) fn small_plan() -> Plan {
         target: Target::Live,
         source: Source::Live,
         complete: true,
+        asked: Asked::default(),
+        extent: Extent::default(),
         spec_path: "spec.yaml".into(),
         spec_digest: spec_digest(&written(&small_desired()), &key()),
         live_digest: live_digest(&live(), &key()),

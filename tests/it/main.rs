@@ -9,6 +9,7 @@ mod faults;
 mod help;
 mod interrupts;
 mod layers;
+mod levers;
 mod live;
 mod locks;
 mod main_job;

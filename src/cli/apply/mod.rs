@@ -5,7 +5,7 @@ mod proof;
 mod reviewed;
 mod settle;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use clap::{Args, ValueEnum};
@@ -14,6 +14,7 @@ use self::proof::Proof;
 use self::reviewed::Reviewed;
 use super::exit::{Exit, Failure};
 use super::interrupts::{Interrupts, no_signals};
+use super::levers::Levers;
 use super::output::Output;
 use super::parallelism::Parallelism;
 use super::plan::{requests, usable};
@@ -62,6 +63,9 @@ pub struct Apply {
     guided: Guided,
 
     #[command(flatten)]
+    levers: Levers,
+
+    #[command(flatten)]
     parallelism: Parallelism,
 
     #[command(flatten)]
@@ -83,6 +87,7 @@ struct Approved {
 /// One run of the command.
 struct Job<'a> {
     command: &'a Apply,
+    path: &'a Path,
     global: &'a Global,
     output: &'a Rc<Output>,
     /// One for the whole run: what it learns of rate limits holds for the proof as well.
@@ -92,18 +97,26 @@ struct Job<'a> {
 
 pub fn run(command: &Apply, global: &Global, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
     command.later.refuse()?;
-    let file = reviewed::plan_file(&command.path)?;
+    let path = command.levers.path(&command.path);
+    let file = reviewed::plan_file(path)?;
     approve::possible(command, global, file.is_some())?;
     let reviewed = match file {
-        Some(sealed) => Some(reviewed::open(sealed, command.spec.as_deref(), global, &env)?),
-        None => no_other_spec(command).map(|()| None)?,
+        Some(sealed) => {
+            command.levers.refuse_beside_a_plan()?;
+            Some(reviewed::open(sealed, command.spec.as_deref(), global, &env)?)
+        }
+        None => no_other_spec(command, path).map(|()| None)?,
     };
-    let spec = reviewed.as_ref().map_or(&command.path, |reviewed| &reviewed.spec);
+    let spec = reviewed.as_ref().map_or(path, |reviewed| reviewed.spec.as_path());
     let holder = Holder::this(&env, &line::this_run());
     let mut session = Session::open(global, spec, env, output)?;
+    session.asked = match &reviewed {
+        Some(reviewed) => reviewed.asked().clone(),
+        None => command.levers.asked(&command.path, &session.desired)?,
+    };
     let _lock = session.state.lock(&holder)?;
     let interrupts = session.block_on(async { Interrupts::catch() }).map_err(|error| no_signals(&error))?;
-    let job = Job { command, global, output, reader: session.reader(output), interrupts };
+    let job = Job { command, path, global, output, reader: session.reader(output), interrupts };
     command.parallelism.bound(&job.reader);
     let settled = settle::settle(&mut session, &job);
     let ended = settled.and_then(|()| job.go(&mut session, reviewed));
@@ -115,11 +128,11 @@ pub fn run(command: &Apply, global: &Global, env: Env, output: &Rc<Output>) -> R
 }
 
 /// `--spec` belongs to a plan file.
-fn no_other_spec(command: &Apply) -> Result<(), Failure> {
+fn no_other_spec(command: &Apply, path: &Path) -> Result<(), Failure> {
     match &command.spec {
         None => Ok(()),
         Some(_) => Err(Failure::usage(
-            format!("--spec goes with a plan file, and {} is a spec", command.path.display()),
+            format!("--spec goes with a plan file, and {} is a spec", path.display()),
             "Name one spec: tokenform apply PATH.",
         )),
     }
@@ -167,6 +180,8 @@ impl Job<'_> {
         applied.outcome.next = (!complete).then(|| self.next(&applied.outcome, session));
         self.output.data(report::summary::outcome(&applied.outcome, &self.output.style).as_bytes());
         remembered(session).map_err(|error| Failure::new(Exit::Partial, error.finding()))?;
+        let changes = approved.plan.plan().changes.iter();
+        session.asked = session.asked.proving(changes.map(|change| &change.address));
         let proof = match complete {
             true => proof::read(session, self),
             false => Proof::NotTried,
@@ -205,7 +220,7 @@ impl Job<'_> {
             address: step.address.clone(),
             detail: "nothing was sent".into(),
         };
-        let again = line::command("apply", self.global, &self.command.path);
+        let again = line::command("apply", self.global, self.path);
         let outcome = Outcome {
             not_started: plan.steps.iter().map(row).collect(),
             next: Some(again),

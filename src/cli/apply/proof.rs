@@ -2,6 +2,7 @@
 
 use super::Job;
 use crate::cli::session::Session;
+use crate::model::code;
 use crate::plan::{EXPIRES, Planned};
 
 /// What reading everything again has shown.
@@ -35,14 +36,16 @@ pub fn read(session: &Session, job: &Job<'_>) -> Proof {
 
 /// After the last step the next plan must be empty, or only waiting.
 fn judged(planned: Planned) -> Proof {
-    let errors: Vec<_> = planned.findings.iter().filter(|f| f.is_error()).map(ToString::to_string).collect();
+    // A target that was changed and that the spec does not declare need not be there any more.
+    let errors = planned.findings.iter().filter(|f| f.is_error() && f.code != code::PLAN_TARGET);
+    let errors: Vec<_> = errors.map(ToString::to_string).collect();
+    let matches = match planned.plan.complete {
+        true => "live state matches the spec",
+        false => "live state matches the spec in the part that was planned",
+    };
     match (planned.plan.changes.as_slice(), errors.as_slice()) {
-        ([], []) if planned.plan.waiting.is_empty() => {
-            Proof::Holds("read again: live state matches the spec".into())
-        }
-        ([], []) => {
-            Proof::Holds("read again: live state matches the spec; what is left waits for its time".into())
-        }
+        ([], []) if planned.plan.waiting.is_empty() => Proof::Holds(format!("read again: {matches}")),
+        ([], []) => Proof::Holds(format!("read again: {matches}; what is left waits for its time")),
         ([], errors) => Proof::Fails(format!("read again, but: {}", errors.join("; "))),
         (changes, _) => {
             let left: Vec<_> =

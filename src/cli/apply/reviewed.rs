@@ -11,6 +11,7 @@ use crate::cli::plan::admitted;
 use crate::cli::session::{Session, read_file, state_folder};
 use crate::env::Env;
 use crate::model::address::Address;
+use crate::model::asked::Asked;
 use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::observed::Observed;
@@ -29,6 +30,13 @@ pub struct Reviewed {
     sealed: Vec<u8>,
     /// Where the spec is that it was made from.
     pub spec: PathBuf,
+}
+
+impl Reviewed {
+    /// The levers that the plan was made with.
+    pub fn asked(&self) -> &Asked {
+        &self.plan.asked
+    }
 }
 
 /// The file's bytes, if it is a plan file.

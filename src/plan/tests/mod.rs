@@ -9,6 +9,7 @@ mod logicmonitor;
 mod model;
 mod order;
 mod properties;
+mod target;
 mod team_tokens;
 mod worlds;
 

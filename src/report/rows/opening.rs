@@ -1,6 +1,7 @@
 //! What a reviewer must know before the first change: new state, target, completeness, limits.
 
 use super::{Notice, View};
+use crate::model::asked::PulledIn;
 use crate::model::vocabulary::Target;
 use crate::plan::document::{PlanFinding, Source};
 use crate::provider::state::Limits;
@@ -59,11 +60,23 @@ fn source(view: &View<'_>) -> Option<Notice> {
 }
 
 fn completeness(view: &View<'_>) -> Option<Notice> {
-    (!view.plan.complete).then(|| Notice {
-        title: Some("Not complete:"),
-        tone: Tone::Warn,
-        lines: vec!["only a part of the spec was planned.".to_owned()],
-    })
+    if view.plan.complete {
+        return None;
+    }
+    let (asked, extent) = (&view.plan.asked, &view.plan.extent);
+    let mut lines = vec!["only a part of the spec was planned.".to_owned()];
+    lines.extend(named("Targets", asked.target.iter().map(safe::shown)));
+    let pulled_in =
+        |row: &PulledIn| format!("Pulled in: {} ({})", safe::shown(&row.address), safe::line(&row.why));
+    lines.extend(extent.pulled_in.iter().map(pulled_in));
+    lines.extend(named("Not contacted", extent.not_contacted.iter().map(safe::shown)));
+    Some(Notice { title: Some("Not complete:"), tone: Tone::Warn, lines })
+}
+
+/// `Title: a, b`; nothing without any.
+fn named(title: &str, words: impl Iterator<Item = String>) -> Option<String> {
+    let words = words.collect::<Vec<_>>().join(", ");
+    (!words.is_empty()).then(|| format!("{title}: {words}"))
 }
 
 /// The limits that are not the defaults: somebody chose them, and a reviewer should know.

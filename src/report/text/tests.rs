@@ -1,7 +1,9 @@
 //! Whole plans as a reviewer sees them.
 
 use super::plan;
+use crate::model::address::Address;
 use crate::model::age::Age;
+use crate::model::asked::PulledIn;
 use crate::model::change::Action;
 use crate::plan::document::{Plan, Source};
 use crate::report::sample;
@@ -220,6 +222,27 @@ fn a_snapshot_and_a_part_are_said_at_the_top() {
     let told = Plan { source: Source::Snapshot, complete: false, ..sample::everything() };
     let text = plan(&told, "", &UNICODE);
     assert!(text.contains("Made from a snapshot: it can't be applied.\nNot complete:"), "{text}");
+}
+
+#[test]
+fn a_part_says_what_was_asked_for_and_what_came_along() {
+    let mut part = Plan { complete: false, ..sample::empty() };
+    part.asked.target = vec![sample::instance("mon-prod").into(), "logicmonitor".parse().unwrap()];
+    let why = "reset-before-lock: it comes before `lock \x1b[2J`".to_owned();
+    part.extent.pulled_in = vec![PulledIn { address: sample::team("mon-prod", "Web"), why }];
+    part.extent.not_contacted = vec![Address::connection("ibm", "dev")];
+    snapbox::assert_data_eq!(
+        plan(&part, "", &UNICODE),
+        snapbox::IntoData::raw(snapbox::str![[r#"
+Not complete: only a part of the spec was planned.
+  Targets: ibm.prod.mon-prod, logicmonitor
+  Pulled in: ibm.prod.mon-prod.team["Web"] (reset-before-lock: it comes before `lock \u{1b}[2J`)
+  Not contacted: ibm.dev
+
+No changes in the part of the spec that was planned.
+
+"#]])
+    );
 }
 
 #[test]

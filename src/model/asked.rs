@@ -1,0 +1,52 @@
+//! What a run was asked for besides the spec: sealed with the plan, so that a reviewer sees it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::address::Address;
+use super::prefix::Prefix;
+
+/// The levers of one run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Asked {
+    /// `--target`: only these, and what the rules tie to them. Empty is everything.
+    pub target: Vec<Prefix>,
+}
+
+impl Asked {
+    /// Whether a connection is contacted: it is, unless it lies outside of every target.
+    pub fn reaches(&self, connection: &Address) -> bool {
+        self.target.is_empty() || self.target.iter().any(|prefix| prefix.touches(connection))
+    }
+}
+
+impl Asked {
+    /// What proves that changes of these objects were made: the same part of the spec, and them.
+    pub fn proving<'a>(&self, changed: impl Iterator<Item = &'a Address>) -> Self {
+        let mut target = self.target.clone();
+        if !target.is_empty() {
+            target.extend(changed.cloned().map(Prefix::from));
+        }
+        Self { target }
+    }
+}
+
+/// What a plan that is not complete holds besides what was asked for, and what it lacks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Extent {
+    /// Changes outside of the targets that the rules tie to those inside.
+    pub pulled_in: Vec<PulledIn>,
+    /// Connections that were not contacted.
+    pub not_contacted: Vec<Address>,
+}
+
+/// A change that a rule brought into the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PulledIn {
+    pub address: Address,
+    /// The rule and the step that it ties this one to.
+    pub why: String,
+}
