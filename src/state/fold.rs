@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::journal::Record;
+use super::journal::{GivenUp, Record};
 use super::ledger::{self, Entry, Finished, Line};
-use super::replay::{self, Stage, StepLog, Unfinished};
+use super::replay::{self, Ended, Stage, StepLog, Unfinished};
 use super::{StateDir, StateError, atomic};
 use crate::model::code;
 use crate::model::finding::Finding;
@@ -24,9 +24,8 @@ pub struct Folded {
     pub findings: Vec<Finding>,
 }
 
-/// Brings finished steps of the current journal into the ledger, in plan order, then archives the journal if it is
-/// settled: every begun step is done, refused or failed, and the others were given up (`Closed`) or
-/// there are none. Call it under the state's lock.
+/// Brings finished steps of the current journal into the ledger, in plan order, then archives the
+/// journal if it is over ([`Unfinished::is_over`]). Call it under the state's lock.
 pub fn fold(dir: &StateDir) -> Result<Folded, StateError> {
     let read = replay::read(dir)?;
     let Some(journal) = read.journal else {
@@ -37,13 +36,14 @@ pub fn fold(dir: &StateDir) -> Result<Folded, StateError> {
     let plan = sha256_hex(&journal.plan);
     let logs = journal.in_plan_order().into_iter();
     let new = logs.filter(|log| !known.contains(&(journal.apply_id.as_str(), &log.step)));
-    let batch: Vec<Line> = new.filter_map(|log| line(&journal, &plan, log)).collect();
+    let mut batch: Vec<Line> = new.filter_map(|log| line(&journal, &plan, log)).collect();
+    batch.extend(abandoned(&journal).filter(|_| !ledger.abandons(&journal.apply_id)));
     let appended = batch.len();
     if appended > 0 {
         ledger.append(dir, batch)?;
         dir.kept("the ledger")?;
     }
-    let archived = if journal.settled() { Some(archive(dir, &journal)?) } else { None };
+    let archived = if journal.is_over() { Some(archive(dir, &journal)?) } else { None };
     if archived.is_some() {
         dir.kept("the archived journal")?;
     }
@@ -74,6 +74,14 @@ fn line(journal: &Unfinished, plan: &str, log: &StepLog) -> Option<Line> {
     };
     let entry = Entry::Step(Box::new(finished));
     Some(Line { at: finished_at(log), by: journal.by.clone(), reason, entry })
+}
+
+/// The ledger's line of an apply that a person gave up.
+fn abandoned(journal: &Unfinished) -> Option<Line> {
+    let Some(Ended::GivenUp(given_up)) = &journal.ended else { return None };
+    let GivenUp { at, by, reason, in_doubt, not_begun } = (**given_up).clone();
+    let entry = Entry::Abandoned { apply: journal.apply_id.clone(), in_doubt, not_begun };
+    reason.map(|reason| Line { at, by, reason: Some(reason), entry })
 }
 
 fn finished_at(log: &StepLog) -> Timestamp {

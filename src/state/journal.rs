@@ -3,6 +3,7 @@
 //!
 //! One thread takes all waiting records, writes them, syncs once and answers each sender.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -90,10 +91,32 @@ pub enum Record {
         at: Timestamp,
         reason: String,
     },
-    /// The run ended in order; steps not begun are given up. Not the last line once it is resumed.
+    /// The run ended in order, and nothing of the plan is to go on.
     Closed {
         at: Timestamp,
     },
+    /// The run ended in order, and a later one can go on with what is left. Not the last line once one does.
+    Paused {
+        at: Timestamp,
+    },
+    /// The rest of the plan was given up.
+    GivenUp(GivenUp),
+}
+
+/// The end of an apply whose rest does not run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenUp {
+    pub at: Timestamp,
+    #[serde(default, skip_serializing_if = "Who::is_unknown")]
+    pub by: Who,
+    /// Why a person gave it up; absent where another plan took its place and nothing was in doubt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Steps that may have happened, each with what a person must look at.
+    pub in_doubt: BTreeMap<StepId, String>,
+    /// Steps that were never begun, or that surely did not happen.
+    pub not_begun: Vec<StepId>,
 }
 
 /// An open journal.
@@ -186,6 +209,11 @@ impl Journal {
         Ok(self.path.clone())
     }
 
+    /// Writes [`Record::Paused`]: the run ended in order, and what is left can go on.
+    pub async fn pause(&self, at: Timestamp) -> Result<(), StateError> {
+        self.record(Record::Paused { at }).await
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -199,6 +227,17 @@ impl Drop for Journal {
             let _ = thread.join();
         }
     }
+}
+
+/// Ends the journal of an apply whose rest is given up. [`super::fold`] comes next: it takes what a
+/// person gave up into the ledger, and archives the journal.
+pub fn give_up(dir: &StateDir, given_up: GivenUp) -> Result<(), StateError> {
+    let path = dir.journal_path();
+    let length = replay::read(dir)?.length;
+    let file = lines::append_after(&path, length).map_err(StateError::io("open", &path))?;
+    let line = lines::to_summed_line(&Record::GivenUp(given_up));
+    lines::append(&file, &line).map_err(StateError::io("write", &path))?;
+    dir.kept("the end of the journal")
 }
 
 /// The writing side.

@@ -34,9 +34,9 @@ use jiff::Timestamp;
 
 pub use error::StateError;
 pub use fold::{Folded, fold};
-pub use journal::{Journal, Record};
+pub use journal::{GivenUp, Journal, Record, give_up};
 pub use lock::{Broken, Held, Hold, Holder, Lock, LockGuard, Standing, hold_folder};
-pub use replay::{Stage, StepLog, Unfinished};
+pub use replay::{Ended, Stage, StepLog, Unfinished};
 pub use who::who;
 
 use crate::env::{Env, Point, Points};
@@ -138,9 +138,10 @@ impl StateDir {
         Ok((past::history(&ledger), ledger.findings))
     }
 
-    /// The apply whose journal is not settled yet, if there is one. Run [`fold`] first.
+    /// The apply whose journal is not archived yet, if there is one: see [`Unfinished::may_wait`] for
+    /// whether it must be settled first. Run [`fold`] first.
     pub fn unfinished(&self) -> Result<Option<Unfinished>, StateError> {
-        let open = |journal: &Unfinished| !journal.settled();
+        let open = |journal: &Unfinished| !journal.is_over();
         Ok(replay::read(self)?.journal.filter(open))
     }
 

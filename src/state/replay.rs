@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::journal::{Record, VERSION};
+use super::journal::{GivenUp, Record, VERSION};
 use super::lines::{self, Whole};
 use super::{StateDir, StateError};
 use crate::model::address::Address;
@@ -27,12 +27,22 @@ pub struct Unfinished {
     pub plan: Vec<u8>,
     /// Steps that began, in the order in which they first did.
     pub steps: Vec<StepLog>,
-    /// The last run ended in order.
-    pub closed: bool,
+    /// How the last run ended, if it ended in order.
+    pub ended: Option<Ended>,
     /// A torn last line, if there was one.
     pub findings: Vec<Finding>,
     /// Where each step stands in `steps`.
     index: BTreeMap<StepId, usize>,
+}
+
+/// How a run ended that was not interrupted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing is to go on.
+    Closed,
+    /// What is left can go on.
+    Paused,
+    GivenUp(Box<GivenUp>),
 }
 
 /// How far one step came.
@@ -84,10 +94,14 @@ impl Unfinished {
         self.index.get(id).map(|at| &self.steps[*at])
     }
 
-    /// Whether nothing is left: every begun step is finished, and the others were given up or there
-    /// are none.
-    pub fn settled(&self) -> bool {
-        self.steps.iter().all(|log| log.stage.finished()) && (self.closed || self.all_begun())
+    /// Whether nothing is left: it was given up, or every begun step is finished, and the others
+    /// were left for good or there are none.
+    pub fn is_over(&self) -> bool {
+        match self.ended {
+            Some(Ended::GivenUp(_)) => true,
+            Some(Ended::Closed) => !self.is_in_doubt(),
+            Some(Ended::Paused) | None => !self.is_in_doubt() && self.all_happened(),
+        }
     }
 
     /// Steps that began, in the order in which the plan has them: which of two lanes was faster says
@@ -101,8 +115,20 @@ impl Unfinished {
         logs
     }
 
-    fn all_begun(&self) -> bool {
-        self.planned().is_some_and(|steps| steps.iter().all(|step| self.index.contains_key(step)))
+    /// Whether a step of it may have happened and is not settled.
+    pub fn is_in_doubt(&self) -> bool {
+        self.steps.iter().any(|log| !log.stage.finished())
+    }
+
+    /// Whether it ended in order with nothing in doubt, so that another apply may take its place.
+    pub fn may_wait(&self) -> bool {
+        self.ended.is_some() && !self.is_in_doubt()
+    }
+
+    fn all_happened(&self) -> bool {
+        let happened =
+            |id: &StepId| self.step(id).is_some_and(|log| matches!(log.stage, Stage::Done | Stage::Failed));
+        self.planned().is_some_and(|steps| steps.iter().all(happened))
     }
 
     /// The steps of the plan, if it can be read.
@@ -197,7 +223,7 @@ fn opened(path: &Path, line: &[u8]) -> Result<Unfinished, StateError> {
                 by,
                 plan: plan.into_bytes(),
                 steps: Vec::new(),
-                closed: false,
+                ended: None,
                 findings: Vec::new(),
                 index: BTreeMap::new(),
             })
@@ -209,10 +235,18 @@ fn opened(path: &Path, line: &[u8]) -> Result<Unfinished, StateError> {
 
 impl Unfinished {
     fn add(&mut self, record: Record) -> Result<(), &'static str> {
-        self.closed = matches!(record, Record::Closed { .. });
+        if matches!(self.ended, Some(Ended::GivenUp(_))) {
+            return Err("stands behind the end of an apply that was given up");
+        }
+        self.ended = match &record {
+            Record::Closed { .. } => Some(Ended::Closed),
+            Record::Paused { .. } => Some(Ended::Paused),
+            Record::GivenUp(given_up) => Some(Ended::GivenUp(Box::new(given_up.clone()))),
+            _ => None,
+        };
         match &record {
             Record::Opened { .. } => Err("opens the journal a second time"),
-            Record::Closed { .. } => Ok(()),
+            Record::Closed { .. } | Record::Paused { .. } | Record::GivenUp(_) => Ok(()),
             Record::Began { .. } => self.begin(record),
             Record::Answered { step, facts, .. } => self.advance(step, Stage::Answered, Some(facts), &record),
             Record::Delivered { step, at, slot, fingerprint } => {

@@ -9,7 +9,7 @@ use crate::model::step::StepId;
 use crate::model::verb::Verb;
 use crate::model::who::Who;
 use crate::state::Holder;
-use crate::state::journal::Journal;
+use crate::state::journal::{Journal, give_up};
 use crate::state::lines::{to_line, to_summed_line};
 
 fn at() -> Timestamp {
@@ -239,6 +239,66 @@ fn a_journal_stays_while_something_is_to_be_settled() {
     // refused, then tried again
     let (journal, _) = left(&[opened(&["a"]), began("a"), refused("a"), began("a")]);
     assert_eq!(journal.unwrap().steps[0].stage, Stage::Began);
+}
+
+#[test]
+fn a_paused_journal_stays_and_may_wait_unless_something_is_in_doubt() {
+    let paused = Record::Paused { at: at() };
+    let refused_one = [opened(&["a", "b"]), began("a"), done("a"), began("b"), refused("b"), paused.clone()];
+    let (journal, lines) = left(&refused_one);
+    assert!(journal.unwrap().may_wait() && lines == 1);
+    // what surely did not happen is still to be done
+    assert!(left(&refused_one[..5]).0.is_some_and(|journal| !journal.may_wait()));
+    let doubt = [opened(&["a", "b"]), began("a"), in_doubt("a"), paused.clone()];
+    assert!(left(&doubt).0.is_some_and(|journal| !journal.may_wait()));
+    // nothing is left of it
+    assert!(left(&[opened(&["a"]), began("a"), done("a"), paused]).0.is_none());
+}
+
+fn given_up(reason: Option<&str>) -> GivenUp {
+    GivenUp {
+        at: at(),
+        by: ada(),
+        reason: reason.map(str::to_owned),
+        in_doubt: [(id("a"), "read the key".to_owned())].into(),
+        not_begun: vec![id("b")],
+    }
+}
+
+#[test]
+fn what_a_person_gave_up_is_archived_and_in_the_ledger_once() {
+    let (_dir, state) = state();
+    put_records(&state, &[opened(&["c", "a", "b"]), began("c"), done("c"), began("a"), in_doubt("a")]);
+    give_up(&state, given_up(Some("the team is gone"))).unwrap();
+    let journal = fs::read(state.journal_path()).unwrap();
+    let archived = fold(&state).unwrap().archived.unwrap();
+    // killed before archiving
+    put(&state, &journal);
+    fs::remove_file(&archived).unwrap();
+    fold(&state).unwrap();
+    assert_eq!(fs::read(archived).unwrap(), journal, "nothing is lost");
+    assert!(state.unfinished().unwrap().is_none());
+    let lines = ledger::read(&state).unwrap().lines;
+    assert_eq!(lines.len(), 2);
+    assert_eq!((lines[1].reason.as_deref(), &lines[1].by), (Some("the team is gone"), &ada()));
+    let Entry::Abandoned { apply, in_doubt, not_begun } = &lines[1].entry else { panic!("{lines:?}") };
+    assert_eq!(
+        (apply.as_str(), in_doubt[&id("a")].as_str(), &not_begun[..]),
+        ("a1", "read the key", &[id("b")][..])
+    );
+    let (history, _) = state.history().unwrap();
+    assert!(history.objects.contains_key(&team("c")) && !history.objects.contains_key(&team("a")));
+}
+
+#[test]
+fn a_plan_whose_place_another_took_leaves_no_line_and_nothing_behind_it_counts() {
+    let (_dir, state) = state();
+    put_records(&state, &[opened(&["a"]), began("a"), refused("a"), Record::Paused { at: at() }]);
+    give_up(&state, given_up(None)).unwrap();
+    assert!(fold(&state).unwrap().archived.is_some());
+    assert!(ledger::read(&state).unwrap().lines.is_empty());
+    put_records(&state, &[opened(&["a"]), Record::GivenUp(given_up(None)), began("a")]);
+    assert!(fold(&state).unwrap_err().to_string().contains("line 3"));
 }
 
 #[test]

@@ -40,8 +40,16 @@ pub enum Entry {
     HoldEnded { address: Address },
     /// What was remembered of an object, and of all below it, counts no more.
     Forgotten { address: Address },
-    /// An interrupted apply was given up; these steps of it stay in doubt.
-    Abandoned { apply: String, steps: Vec<StepId> },
+    /// An interrupted apply was given up.
+    Abandoned {
+        apply: String,
+        /// Steps that stay in doubt, each with what a person must look at.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        in_doubt: BTreeMap<StepId, String>,
+        /// Steps that surely did not happen.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        not_begun: Vec<StepId>,
+    },
     /// Somebody took the state's lock away from a run.
     LockBroken {
         held_by: String,

@@ -71,6 +71,11 @@ impl Ledger {
         steps.map(|step| (step.apply.as_str(), &step.step)).collect()
     }
 
+    /// Whether an apply was given up.
+    pub(super) fn abandons(&self, apply: &str) -> bool {
+        self.lines.iter().any(|line| matches!(&line.entry, Entry::Abandoned { apply: id, .. } if id == apply))
+    }
+
     /// Chains lines behind the last one, and writes and syncs them as one batch.
     pub(super) fn append(&self, dir: &StateDir, batch: Vec<Line>) -> Result<(), StateError> {
         let path = dir.ledger_path();

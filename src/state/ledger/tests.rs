@@ -86,7 +86,11 @@ fn every_kind_reads_back() {
     let entries = [
         Entry::HoldEnded { address: address.clone() },
         Entry::Forgotten { address: address.clone() },
-        Entry::Abandoned { apply: "a1".into(), steps: vec![StepId::new(Verb::Lock, &address, 1)] },
+        Entry::Abandoned {
+            apply: "a1".into(),
+            in_doubt: [(StepId::new(Verb::Lock, &address, 1), "look at its mode".into())].into(),
+            not_begun: Vec::new(),
+        },
         Entry::LockBroken { held_by: "bob".into(), since: Some(line(1).at) },
     ];
     for entry in &entries {

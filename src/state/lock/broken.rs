@@ -169,7 +169,7 @@ mod tests {
         break_dead(&state, &ada(), "first").unwrap();
         assert!(!state.ledger_path().exists());
         let guard = state.lock(&ada()).unwrap();
-        let some = Entry::Abandoned { apply: "a1".into(), steps: Vec::new() };
+        let some = Entry::Abandoned { apply: "a1".into(), in_doubt: [].into(), not_begun: Vec::new() };
         ledger::add(&state, &guard, ada().since, None, some).unwrap();
         drop(guard);
         left();
