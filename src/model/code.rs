@@ -165,6 +165,15 @@ codes! {
     PLAN_KEY_CHANGED_OUTSIDE = "tokenform::plan::key_changed_outside", Warning,
         "A team's key is not the one that tokenform last knew: somebody has reset it.",
         "Find out who did it and why; the plan brings the present value where a dead one may be.";
+    PLAN_MODE_CHANGED_OUTSIDE = "tokenform::plan::mode_changed_outside", Warning,
+        "`external_api_auth` is not what tokenform set and the spec still wants: somebody has changed it.",
+        "Find out who did it and why; the plan sets it again, with every reset that belongs to it.";
+    PLAN_TEAM_AFTER_LOCK = "tokenform::plan::team_after_lock", Info,
+        "A team of a locked instance was not there when it was locked, so its token was never reset.",
+        "Nothing works with it while the instance is IAM_ONLY; look who made the team.";
+    PLAN_MADE_OUTSIDE = "tokenform::plan::made_outside", Warning,
+        "Tokens of a declared user were made by hand since tokenform last changed something there.",
+        "Declare them, remove them, or leave them to `unlisted_tokens`.";
     PLAN_TOKEN_HISTORY_UNKNOWN = "tokenform::plan::token_history_unknown", Info,
         "The instance is locked already and the ledger does not say which tokens were reset before.",
         "Nothing to do; it is never unlocked to find out.";

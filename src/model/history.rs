@@ -15,6 +15,15 @@ pub struct History {
     /// The hash of the last ledger line; absent where there is no ledger at all.
     pub head: Option<String>,
     pub objects: BTreeMap<Address, Past>,
+    /// When the last step of each connection was finished: tokenform's last sure look at it.
+    pub looked_at: BTreeMap<Address, Timestamp>,
+}
+
+impl History {
+    /// What is remembered of an object and of all below it.
+    pub fn below<'h>(&'h self, address: &'h Address) -> impl Iterator<Item = (&'h Address, &'h Past)> {
+        self.objects.range(address..).take_while(|(object, _)| address.covers(object))
+    }
 }
 
 /// What is remembered of one object: the latest of each fact.
@@ -39,6 +48,8 @@ pub struct Past {
     /// When a step of ours opened the instance; a later lock forgets it. Tokens issued before may
     /// work again since then.
     pub unlocked_at: Option<Timestamp>,
+    /// The setting that a step of ours has left, for example `IAM_ONLY`, and when.
+    pub setting: Option<(String, Timestamp)>,
     /// The hold that an unlock of ours has set, until it ends or the instance is locked.
     pub hold: Option<Hold>,
 }

@@ -3,6 +3,7 @@
 use super::ledger::{Entry, Finished, Ledger, Line};
 use crate::model::history::{History, Hold, Past};
 use crate::model::verb::Verb;
+use jiff::Timestamp;
 
 pub(super) fn history(ledger: &Ledger) -> History {
     let mut history = History { head: ledger.head.clone(), ..History::default() };
@@ -26,6 +27,7 @@ fn add(history: &mut History, line: &Line) {
 }
 
 fn finished(history: &mut History, line: &Line, step: &Finished) {
+    history.looked_at.insert(step.address.of_connection(), line.at);
     let past = history.objects.entry(step.address.clone()).or_default();
     if let Some(id) = another(past, step) {
         retire(past, id, line, step);
@@ -39,10 +41,12 @@ fn finished(history: &mut History, line: &Line, step: &Finished) {
         Verb::Deliver => delivered(past, line, step),
         // the mode itself is read live; since when earlier tokens may work again is not
         Verb::Unlock => {
+            past.setting = setting(line, step);
             past.unlocked_at = Some(line.at);
             past.hold = hold(line, step);
         }
         Verb::Lock => {
+            past.setting = setting(line, step);
             past.unlocked_at = None;
             past.hold = None;
         }
@@ -52,6 +56,10 @@ fn finished(history: &mut History, line: &Line, step: &Finished) {
     if *past == Past::default() {
         history.objects.remove(&step.address);
     }
+}
+
+fn setting(line: &Line, step: &Finished) -> Option<(String, Timestamp)> {
+    Some((step.facts.setting.clone()?, line.at))
 }
 
 fn hold(line: &Line, step: &Finished) -> Option<Hold> {

@@ -2,6 +2,7 @@
 
 mod callers;
 mod check;
+mod drift;
 mod ibm;
 mod limits;
 mod lineage;

@@ -87,6 +87,14 @@ impl TokenKind {
         }
     }
 
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::ApiToken => "API token",
+            Self::BearerToken => "bearer token",
+        }
+    }
+
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }

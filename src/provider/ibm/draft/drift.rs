@@ -1,11 +1,15 @@
 //! What somebody else has changed since tokenform last looked, and what that means.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
 use super::Scene;
 use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::history::Past;
 use crate::provider::age::Issued;
-use crate::provider::ibm::state::{LiveTeam, Team};
+use crate::provider::ibm::state::{AuthMode, LiveTeam, OtherTeams, Team};
 
 /// When the key of a team was issued: IBM does not tell, so the ledger must know that very key.
 pub(super) fn issued(past: &Past, team: &LiveTeam) -> Issued {
@@ -23,7 +27,49 @@ pub(super) fn issued(past: &Past, team: &LiveTeam) -> Issued {
     }
 }
 
-impl Scene<'_> {
+impl<'a> Scene<'a> {
+    /// The ledger says that tokenform set what the spec still wants, and it is otherwise now. `None`
+    /// where the wish is new.
+    pub(super) fn mode_changed_outside(self, live: AuthMode, wish: AuthMode) -> Option<Finding> {
+        let (setting, at) = self.cx.past(self.address).setting?;
+        let (live, wish) = (live.as_str(), wish.as_str());
+        let message = format!(
+            "external_api_auth was set to {wish} by tokenform at {at} and is {live} now: changed in the console or \
+             by another tool; the instance was last updated at {}",
+            self.live.updated_at
+        );
+        (setting == wish).then(|| Finding::new(code::PLAN_MODE_CHANGED_OUTSIDE, message).at(self.address))
+    }
+
+    /// When tokenform locked the instance, if its last word on it was a lock.
+    pub(super) fn locked_by_us(self) -> Option<Timestamp> {
+        let (setting, at) = self.cx.past(self.address).setting?;
+        (setting == AuthMode::IamOnly.as_str()).then_some(at)
+    }
+
+    /// Visible teams that the ledger knows neither by name nor by id.
+    pub(super) fn unknown_teams(self) -> Vec<&'a LiveTeam> {
+        let known: BTreeSet<u64> =
+            self.cx.history.below(self.address).filter_map(|(_, past)| past.remote_id).collect();
+        let known = |team: &&LiveTeam| {
+            known.contains(&team.id) || self.cx.history.objects.contains_key(&self.team_address(team))
+        };
+        self.live.teams.iter().filter(|team| !known(team)).collect()
+    }
+
+    pub(super) fn team_after_lock(self, team: &LiveTeam, locked_at: Timestamp) -> Finding {
+        let ignored = match self.want.other_teams {
+            OtherTeams::Ignore => ", or was left out of it by `other_teams: ignore`",
+            OtherTeams::Reset | OtherTeams::Refuse => "",
+        };
+        let message = format!(
+            "team {} (id {}) appeared after the lock at {locked_at}{ignored}: its token was not reset, and can't be \
+             read while IAM_ONLY; an unlock resets it",
+            team.name, team.id
+        );
+        Finding::new(code::PLAN_TEAM_AFTER_LOCK, message).at(&self.team_address(team))
+    }
+
     /// The key is not the one that the ledger last knew: somebody has reset it in the console.
     pub(super) fn key_changed_outside(self, team: &LiveTeam, want: &Team, past: &Past) -> Option<Finding> {
         let (known, live) = past.fingerprint.as_ref().zip(team.fingerprint.as_ref())?;

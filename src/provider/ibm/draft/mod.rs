@@ -157,15 +157,20 @@ impl<'a> Scene<'a> {
     }
 
     fn locked_already(self, draft: &mut Draft) {
-        let unknown = |team: &&LiveTeam| !self.cx.history.objects.contains_key(&self.team_address(team));
-        let teams: Vec<_> = self.live.teams.iter().filter(unknown).map(|t| t.name.as_str()).collect();
-        if !teams.is_empty() {
-            let message = format!(
-                "locked already; the ledger does not say whether earlier tokens were reset in {}",
-                teams.join(", ")
-            );
-            draft.findings.push(Finding::new(code::PLAN_TOKEN_HISTORY_UNKNOWN, message).at(self.address));
+        let unknown = self.unknown_teams();
+        let teams: Vec<_> = unknown.iter().map(|t| t.name.as_str()).collect();
+        if teams.is_empty() {
+            return;
         }
+        if let Some(locked_at) = self.locked_by_us() {
+            draft.findings.extend(unknown.iter().map(|team| self.team_after_lock(team, locked_at)));
+            return;
+        }
+        let message = format!(
+            "locked already; the ledger does not say whether earlier tokens were reset in {}",
+            teams.join(", ")
+        );
+        draft.findings.push(Finding::new(code::PLAN_TOKEN_HISTORY_UNKNOWN, message).at(self.address));
     }
 
     /// The mode is not managed and forbids reading tokens: wishes about tokens can't be met.
@@ -294,11 +299,17 @@ impl<'a> Scene<'a> {
             Verb::Lock => (Action::Lock, "the spec wants IAM tokens alone"),
             _ => (Action::Unlock, "the spec wants API tokens accepted"),
         };
-        let mut change = change(self.address, self.want.service.as_str(), action, reason);
         let before = match to {
             AuthMode::IamOnly => AuthMode::Any,
             AuthMode::Any => AuthMode::IamOnly,
         };
+        let drift = self.mode_changed_outside(before, to);
+        let reason = match drift {
+            Some(_) => format!("drift: changed outside since tokenform set it; {reason}"),
+            None => reason.to_owned(),
+        };
+        draft.findings.extend(drift);
+        let mut change = change(self.address, self.want.service.as_str(), action, reason);
         change.fields.push(field("external_api_auth", Some(before.as_str()), Some(to.as_str())));
         if let Some(parameters) = &self.live.parameters {
             change.notes.push(format!("sent whole, other settings unchanged: {parameters}"));

@@ -1,5 +1,6 @@
 //! Pure: what a user's tokens should be + what they are → changes and steps.
 
+mod drift;
 mod lineage;
 mod steps;
 
@@ -16,7 +17,7 @@ use crate::model::verb::Verb;
 use crate::model::vocabulary::TokenStatus;
 use crate::provider::age::{Issued, age, due, next_due};
 use crate::provider::draft::{Context, Draft, change, field};
-use crate::provider::logicmonitor::state::{Connection, LiveToken, LiveUser, Token, TokenKind, User, note};
+use crate::provider::logicmonitor::state::{Connection, LiveToken, LiveUser, Token, User, note};
 use crate::provider::state::Rotate;
 
 /// The prefix of the API (contract logicmonitor 1).
@@ -52,6 +53,7 @@ pub fn user(
             Err(finding) => draft.findings.push(finding),
         }
     }
+    draft.findings.extend(drift::made_outside(cx, address, want, live, callers));
     if !draft.changes.is_empty() {
         draft.live.push(Expect { address: address.clone(), digest: live.digest(cx.key) });
     }
@@ -265,10 +267,7 @@ impl<'a> Scene<'a> {
     }
 
     fn kind_words(self) -> &'static str {
-        match self.want.kind {
-            TokenKind::ApiToken => "API token",
-            TokenKind::BearerToken => "bearer token",
-        }
+        self.want.kind.words()
     }
 }
 

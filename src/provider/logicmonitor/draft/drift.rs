@@ -1,0 +1,57 @@
+//! Tokens that somebody made by hand since tokenform last looked.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::model::address::Address;
+use crate::model::code;
+use crate::model::finding::Finding;
+use crate::provider::draft::Context;
+use crate::provider::logicmonitor::state::{LiveToken, LiveUser, MARKER, User};
+
+/// How many of one user are named.
+const NAMED: usize = 5;
+
+/// Tokens of a declared user that no declared name stands for, that no tokenform has marked, and that
+/// are newer than the last change in their connection. Without a ledger nothing is newer than it. The
+/// credential in use is known.
+pub(super) fn made_outside(
+    cx: Context<'_>,
+    address: &Address,
+    want: &User,
+    live: &LiveUser,
+    callers: &BTreeSet<u64>,
+) -> Option<Finding> {
+    let since = *cx.history.looked_at.get(&address.of_connection())?;
+    let declared = declared(want, live);
+    let is_new = |token: &&LiveToken| {
+        let newer = token.created_on.is_some_and(|at| at > since);
+        newer && !callers.contains(&token.id) && !token.note.contains(MARKER) && !declared.contains(&token.id)
+    };
+    let new: Vec<_> = live.tokens.iter().filter(is_new).collect();
+    let mut named: Vec<_> = new.iter().take(NAMED).map(|token| told(token)).collect();
+    if new.len() > NAMED {
+        named.push(format!("and {} more", new.len() - NAMED));
+    }
+    let message = format!("{} made outside tokenform since {since}: {}", count(new.len()), named.join(", "));
+    (!new.is_empty()).then(|| Finding::new(code::PLAN_MADE_OUTSIDE, message).at(address))
+}
+
+/// Ids of the live tokens that declared names stand for.
+fn declared(want: &User, live: &LiveUser) -> BTreeSet<u64> {
+    let bound = want.tokens.iter().flat_map(|(at, token)| live.bound(token.kind, at.name(), token.id));
+    bound.map(|token| token.id).collect()
+}
+
+fn told(token: &LiveToken) -> String {
+    let LiveToken { id, kind, note, created_by, created_on, .. } = token;
+    let by = if created_by.is_empty() { String::new() } else { format!(" by {created_by}") };
+    let on: Option<Timestamp> = *created_on;
+    let on = on.map(|at| format!(" at {at}")).unwrap_or_default();
+    format!("id {id} ({} \"{note}\", created{by}{on})", kind.words())
+}
+
+fn count(tokens: usize) -> String {
+    if tokens == 1 { "1 token was".into() } else { format!("{tokens} tokens were") }
+}
