@@ -174,6 +174,9 @@ codes! {
     PLAN_MADE_OUTSIDE = "tokenform::plan::made_outside", Warning,
         "Tokens of a declared user were made by hand since tokenform last changed something there.",
         "Declare them, remove them, or leave them to `unlisted_tokens`.";
+    PLAN_INACTIVE_SOON = "tokenform::plan::inactive_soon", Warning,
+        "The portal's inactivity rule will soon disable a token that is not used.",
+        "Find out whether anything still needs it: use it, or declare it `absent`.";
     PLAN_TOKEN_HISTORY_UNKNOWN = "tokenform::plan::token_history_unknown", Info,
         "The instance is locked already and the ledger does not say which tokens were reset before.",
         "Nothing to do; it is never unlocked to find out.";

@@ -74,6 +74,7 @@ fn a_plan_of_a_large_estate_sends_the_fewest_requests() {
         // Each has a delivery, so each fingerprint is compared; there is no list of tokens.
         ("read the team's token", INSTANCES * TEAMS),
         ("read the users", 1),
+        ("read the inactivity rule", 1),
         // 1,000 rows a page is the most, and the kinds are two lists.
         ("read the API tokens", USERS * TOKENS_OF_USER / 1_000),
         ("read the bearer tokens", 1),

@@ -58,6 +58,7 @@ fn live_user(tokens: Vec<lm::LiveToken>) -> lm::LiveUser {
         roles: vec!["ci".into()],
         has_email: false,
         caller: Some("robot".into()),
+        disables_after_days: None,
         tokens,
     }
 }

@@ -6,7 +6,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::state::{Connection, Credential, LiveUser, TokenKind};
-use super::wire::{NewToken, Page, Row, TOKEN_FIELDS, TOKEN_FIELDS_AND_KEY, TokenRow, USER_FIELDS, UserRow};
+use super::wire::{
+    CompanySetting, NewToken, Page, Row, TOKEN_FIELDS, TOKEN_FIELDS_AND_KEY, TokenRow, USER_FIELDS, UserRow,
+};
 use crate::http::{Auth, HttpError, Identity, Reader, Request, Writer};
 use crate::model::address::Address;
 use crate::model::code::{HTTP_CALL, PLAN_USER_MISSING};
@@ -56,6 +58,14 @@ impl<'a> Client<'a> {
     pub async fn users(&self, object: &Address) -> Result<Vec<UserRow>, Box<Finding>> {
         let path = "/setting/admins";
         self.list(List { object, purpose: "read the users", path, fields: USER_FIELDS, bearer: false }).await
+    }
+
+    /// After how many unused days the portal disables a token; 0 is never. `None` where the setting
+    /// can't be read: it is undocumented, and needs a right of its own (contract logicmonitor 5.3).
+    pub async fn disables_after_days(&self, object: &Address) -> Option<u64> {
+        let request =
+            self.request(object, "read the inactivity rule", "GET", "/setting/companySetting", Vec::new());
+        self.reader.get::<CompanySetting>(request).await.ok()?.body.token_disabled_days
     }
 
     /// All tokens of one kind, of everyone or of one user.

@@ -39,14 +39,16 @@ async fn read(
     address: &Address,
     connection: &Connection,
 ) -> Result<ConnectionRead, Box<Finding>> {
-    let (users, tokens) = tokio::join!(client.users(address), client.both(address, None));
+    let (users, tokens, disables_after_days) =
+        tokio::join!(client.users(address), client.both(address, None), client.disables_after_days(address));
     let (users, (api, bearer)) = (users?, tokens?);
     let (caller, name) = caller(client, address, &api, &bearer).await?;
     let mut tokens = by_owner(&api, TokenKind::ApiToken, address)?;
     for (owner, more) in by_owner(&bearer, TokenKind::BearerToken, address)? {
         tokens.entry(owner).or_default().extend(more);
     }
-    let users: Vec<LiveUser> = users.into_iter().filter_map(UserRow::live).collect();
+    let live = |row: UserRow| Some(LiveUser { disables_after_days, ..row.live()? });
+    let users: Vec<LiveUser> = users.into_iter().filter_map(live).collect();
     let by_id = Listing::complete(users.iter().cloned(), |user| user.id);
     let by_name = Listing::complete(users, |user| user.username.clone());
     let observe = |(at, wish): (&Address, &User)| {

@@ -126,6 +126,8 @@ pub struct LiveUser {
     /// The user that the connection acts as, where a token list shows it: its name is what
     /// `createdBy` of our own tokens says.
     pub caller: Option<String>,
+    /// After how many unused days the portal disables a token; 0 is never, `None` is unknown.
+    pub disables_after_days: Option<u64>,
     /// Both kinds, in id order.
     pub tokens: Vec<LiveToken>,
 }
@@ -217,6 +219,7 @@ impl LiveUser {
             username: _,
             has_email: _,
             caller: _,
+            disables_after_days: _,
             tokens: _,
         } = self;
         let binding = UserBinding { id: *id, status, roles };

@@ -104,6 +104,7 @@ impl Portal {
         }
         let bearer = query.contains("type=bearer") && !self.ignores_type;
         match (got.method.as_str(), parts.as_slice()) {
+            ("GET", [.., "companySetting"]) => Play::json(200, r#"{"tokenDisabledDays":90,"name":"acme"}"#),
             ("GET", []) => self.page(query, vec![self.users.clone()], 2),
             ("GET", ["apitokens"]) => self.list(query, None, bearer),
             ("GET", [owner, "apitokens"]) => self.list(query, owner.parse().ok(), bearer),
@@ -332,15 +333,17 @@ fn users_are_read_from_three_lists_with_their_tokens_and_the_caller() {
         let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()]).await;
         let user = read.users[&acme().owner("svc-ci")].present().unwrap();
         assert_eq!((user.id, user.caller.as_deref()), (32, Some("svc-rotator")));
+        assert_eq!(user.disables_after_days, Some(90));
         let listed: Vec<_> = user.tokens.iter().map(|t| (t.id, t.kind, t.status)).collect();
         assert_eq!(listed, [(7, TokenKind::BearerToken, 1), (248, TokenKind::ApiToken, 2)]);
         assert_eq!(read.users[&acme().owner("pinned")].present().unwrap().username, "svc-rotator");
         assert!(matches!(read.users[&acme().owner("nobody")], Observed::Absent));
         assert_eq!(read.caller.access_id.as_deref(), Some(OUR_ID));
         assert_eq!(read.caller.token_ids, [1]);
-        assert_eq!(stage.server.got().len(), 3);
-        let asked: Vec<_> = stage.server.got().into_iter().map(|got| got.target).collect();
-        assert!(asked.iter().all(|target| !target.contains("accessKey") && target.contains("size=1000")));
+        assert_eq!(stage.server.got().len(), 4);
+        let asked = stage.server.got().into_iter().map(|got| got.target);
+        let mut asked = asked.filter(|target| !target.ends_with("/companySetting"));
+        assert!(asked.all(|target| !target.contains("accessKey") && target.contains("size=1000")));
     });
 }
 
@@ -366,7 +369,7 @@ fn pages_are_followed_to_the_announced_end() {
         let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()]).await;
         let user = read.users[&acme().owner("svc-ci")].present().unwrap();
         assert_eq!(user.tokens.len(), 23);
-        assert_eq!(stage.server.got().len(), 1 + 1 + 5);
+        assert_eq!(stage.server.got().len(), 1 + 1 + 1 + 5);
     });
 }
 
@@ -401,7 +404,7 @@ fn a_list_without_a_count_ends_when_a_page_brings_nothing_new() {
         stage.mood("GET", &[Mood::Status(200, same); 40]);
         let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()]).await;
         assert!(read.users[&acme().owner("svc-ci")].present().is_some());
-        assert_eq!(stage.server.got().len(), 6);
+        assert_eq!(stage.server.got().len(), 7);
     });
 }
 

@@ -29,6 +29,13 @@ pub struct Page<T> {
     pub items: Option<Vec<T>>,
 }
 
+/// Settings of the portal, of which one is needed (contract logicmonitor 5.3).
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+pub struct CompanySetting {
+    pub token_disabled_days: Option<u64>,
+}
+
 /// A row of a list.
 pub trait Row {
     fn id(&self) -> Option<u64>;
@@ -101,6 +108,7 @@ impl UserRow {
             roles,
             has_email: self.email.is_some_and(|email| !email.trim().is_empty()),
             caller: None,
+            disables_after_days: None,
             tokens: Vec::new(),
         })
     }

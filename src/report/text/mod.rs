@@ -37,7 +37,8 @@ pub fn plan(plan: &Plan, seal: &str, style: &Style) -> String {
 
 /// The ages of all tokens that have a rotation, for those who ask for more.
 pub fn ages(plan: &Plan, style: &Style) -> String {
-    parts::all_ages(&Rows::all_ages(plan), style)
+    let ages = parts::all_ages(&Rows::all_ages(plan), style);
+    if ages.is_empty() { ages } else { format!("\n{ages}") }
 }
 
 #[cfg(test)]

@@ -191,7 +191,7 @@ Due soon, or late:
 
 "#]])
     );
-    assert_eq!(super::ages(&idle, &UNICODE).lines().count(), 5);
+    assert_eq!(super::ages(&idle, &UNICODE).lines().count(), 6);
     let fresh = Plan { ages: idle.ages[..1].to_vec(), ..idle };
     assert_eq!(plan(&fresh, "", &UNICODE), "No changes. Live state matches the spec.\n");
 }

@@ -17,6 +17,7 @@ use crate::model::verb::Verb;
 use crate::model::vocabulary::TokenStatus;
 use crate::provider::age::{Issued, age, due, next_due};
 use crate::provider::draft::{Context, Draft, change, field};
+use crate::provider::logicmonitor::disuse::{disabled_by, disabled_soon};
 use crate::provider::logicmonitor::state::{Connection, LiveToken, LiveUser, Token, User, note};
 use crate::provider::state::Rotate;
 
@@ -113,6 +114,7 @@ impl<'a> Scene<'a> {
             (Some(TokenStatus::Disabled), true) => self.disable(current, draft),
             _ => {}
         }
+        draft.findings.extend(self.inactive_soon(current));
         self.wait_for_destinations(current, draft);
         self.wait_for_retirement(current, lineage, draft);
     }
@@ -185,8 +187,8 @@ impl<'a> Scene<'a> {
     fn enable(self, current: &LiveToken, draft: &mut Draft) {
         let outside = self.cx.past(self.address).enabled == Some(true);
         if outside {
-            let message =
-                "it was enabled, and was disabled outside: by the portal's inactivity rule or by a person";
+            let by = disabled_by(self.user, current, self.cx.now);
+            let message = format!("it was enabled, and was disabled outside: {by}");
             draft.findings.push(Finding::new(code::PLAN_DISABLED_OUTSIDE, message).at(self.address));
         }
         if outside && self.cx.unattended {
@@ -194,6 +196,15 @@ impl<'a> Scene<'a> {
             return;
         }
         self.set_status(current, Verb::Enable, Action::Enable, "the spec wants it enabled", draft);
+    }
+
+    /// A token that the portal will disable unless it is used.
+    fn inactive_soon(self, current: &LiveToken) -> Option<Finding> {
+        let at = disabled_soon(self.user, current, self.cx.now)?;
+        let message =
+            format!("{}; the portal disables it at {at} unless it is used", used(current, self.cx.now));
+        let wanted = self.want.status != Some(TokenStatus::Disabled);
+        wanted.then(|| Finding::new(code::PLAN_INACTIVE_SOON, message).at(self.address))
     }
 
     fn disable(self, current: &LiveToken, draft: &mut Draft) {
