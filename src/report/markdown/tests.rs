@@ -33,7 +33,7 @@ fn counts_come_first_and_steps_stand_in_a_table() {
 | 3 | reset (single-slot) | <code>ibm.prod.mon-dev.team&#91;"SRE"&#93;</code><br>to <code>ops-env&#35;SYSDIG&#95;TOKEN</code> |  | **irreversible** |  |
 | 4 | issue (overlap) | <code>logicmonitor.acme.svc-ci.api&#95;token&#91;"ci-deploy"&#93;</code><br>to <code>ops-env&#35;CI&#95;KEY with its id in ops-env&#35;CI&#95;ID, ops-env&#35;CI&#95;KEY&#95;2</code> |  | can be undone |  |
 | 5 | enable | <code>logicmonitor.acme.svc-ci.api&#95;token&#91;"ci-old"&#93;</code> |  | can be undone |  |
-| 6 | disable | <code>logicmonitor.acme.svc-ci.api&#95;token&#91;"ci-spare"&#93;</code><br>only if <code>old&#95;idle &gt;= 24h</code> |  | can be undone |  |
+| 6 | disable | <code>logicmonitor.acme.svc-ci.api&#95;token&#91;"ci-spare"&#93;</code><br>only if <code>old&#95;idle &gt;= 1d</code> |  | can be undone |  |
 | 7 | delete | <code>logicmonitor.acme.svc-ci.api&#95;token&#91;"ci-spare"&#93;</code> | 6 (disable-before-delete) | **irreversible** |  |
 | 8 | lock | <code>ibm.prod.mon-prod</code> | 1, 2 (reset-before-lock), 3 (caller-last) | can be undone |  |
 | 9 | unlock | <code>ibm.prod.mon-old</code> |  | can be undone |  |
