@@ -38,8 +38,6 @@ pub struct Anything {
 /// Flags to come of `plan` and `apply`.
 #[derive(Args)]
 pub struct Flags {
-    #[arg(long, hide = true, num_args = 1.., value_name = "ADDR")]
-    rotate: Option<Vec<String>>,
     #[arg(long, hide = true)]
     partial: bool,
     #[arg(long, hide = true, value_name = "FILE")]
@@ -70,8 +68,8 @@ impl Later {
 
 impl Flags {
     pub fn refuse(&self) -> Result<(), Failure> {
-        let Self { rotate, partial, live } = self;
-        let given = [("--rotate", rotate.is_some()), ("--partial", *partial), ("--live", live.is_some())];
+        let Self { partial, live } = self;
+        let given = [("--partial", *partial), ("--live", live.is_some())];
         match given.into_iter().find(|(_, given)| *given) {
             None => Ok(()),
             Some((flag, _)) => Err(not_yet(&format!("`{flag}`"), "Run it without the flag.")),

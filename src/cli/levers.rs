@@ -4,10 +4,13 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use crate::model::address::Address;
 use crate::model::asked::Asked;
-use crate::model::prefix::Prefix;
+use crate::model::code;
+use crate::model::finding::Finding;
+use crate::model::prefix::{Prefix, any_covers};
+use crate::model::source::Sources;
 use crate::provider::registry;
 use crate::provider::state::Desired;
 use crate::spec::nearest;
@@ -22,6 +25,13 @@ pub struct Levers {
     /// a target are not contacted.
     #[arg(long, num_args = 1.., value_name = "ADDR")]
     target: Vec<String>,
+
+    /// Rotate these tokens now, due or not: addresses, or how they begin
+    ///
+    /// It counts under `limits` like any rotation, and the plan records that it was asked for. What
+    /// can't be rotated is refused with the reason.
+    #[arg(long, num_args = 1.., value_name = "ADDR")]
+    rotate: Vec<String>,
 }
 
 impl Levers {
@@ -33,28 +43,53 @@ impl Levers {
     /// A flag of many words takes one too many in `--target ADDR PATH`: a last word that no address
     /// begins with is the path.
     fn stray(&self, given: &Path) -> Option<&str> {
-        match self.target.as_slice() {
-            [_, .., last] if given == Path::new(".") && !begins_an_address(last) => Some(last),
-            _ => None,
-        }
+        let takes_many = |words: &&Vec<String>| words.len() > 1;
+        let mut last = [&self.target, &self.rotate].into_iter().filter(takes_many).filter_map(|w| w.last());
+        last.find(|word| given == Path::new(".") && !begins_an_address(word)).map(String::as_str)
     }
 
-    /// What is asked for, if all of it is there. Nothing was read yet.
+    /// What is asked for, if all of it is there and can be done. Nothing was read yet.
     pub fn asked(&self, given: &Path, desired: &Desired) -> Result<Asked, Failure> {
         let stray = self.stray(given);
-        let words = self.target.iter().filter(|word| Some(word.as_str()) != stray);
         let declared = registry::declared(desired);
-        let target: Result<_, _> = words.map(|word| there("--target", word, &declared)).collect();
-        Ok(Asked { target: target? })
+        let prefixes = |flag, words: &[String]| -> Result<Vec<Prefix>, Failure> {
+            let words = words.iter().filter(|word| Some(word.as_str()) != stray);
+            words.map(|word| there(flag, word, &declared)).collect()
+        };
+        let asked = Asked {
+            target: prefixes("--target", &self.target)?,
+            rotate: prefixes("--rotate", &self.rotate)?,
+        };
+        can_be_rotated(&asked, desired)?;
+        Ok(asked)
     }
 
     /// A reviewed plan has its own.
     pub fn refuse_beside_a_plan(&self) -> Result<(), Failure> {
-        if self.target.is_empty() {
-            return Ok(());
-        }
-        let message = "a plan file says itself what it is about, so --target means nothing beside it";
+        let given = [("--target", &self.target), ("--rotate", &self.rotate)];
+        let Some((flag, _)) = given.into_iter().find(|(_, words)| !words.is_empty()) else { return Ok(()) };
+        let message = format!("a plan file says itself what it is about, so {flag} means nothing beside it");
         Err(Failure::usage(message, "Leave the flag out, or make another plan with it."))
+    }
+}
+
+/// Every token that `--rotate` means can be rotated, as far as the spec tells.
+fn can_be_rotated(asked: &Asked, desired: &Desired) -> Result<(), Failure> {
+    let tokens = registry::rotatable(desired);
+    let is_token = |prefix: &&Prefix| tokens.iter().any(|(token, _)| prefix.covers(token));
+    let mut findings: Vec<Finding> = Vec::new();
+    for nothing in asked.rotate.iter().filter(|prefix| !is_token(prefix)) {
+        let message = format!("--rotate: the spec declares no token at `{nothing}`");
+        findings.push(Finding::new(code::PLAN_CANT_ROTATE, message));
+    }
+    for (token, wrong) in tokens.iter().filter(|(token, _)| asked.rotates(token)) {
+        let outside = !asked.target.is_empty() && !any_covers(&asked.target, token);
+        let wrong = wrong.or(outside.then_some("it lies outside of every `--target`"));
+        findings.extend(wrong.map(|why| Finding::new(code::PLAN_CANT_ROTATE, why).at(token)));
+    }
+    match findings.is_empty() {
+        true => Ok(()),
+        false => Err(Failure { exit: Exit::Refused, findings, sources: Sources::default() }),
     }
 }
 

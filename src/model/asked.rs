@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::address::Address;
-use super::prefix::Prefix;
+use super::prefix::{Prefix, any_covers};
 
 /// The levers of one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -12,6 +12,8 @@ use super::prefix::Prefix;
 pub struct Asked {
     /// `--target`: only these, and what the rules tie to them. Empty is everything.
     pub target: Vec<Prefix>,
+    /// `--rotate`: rotate these tokens now, due or not.
+    pub rotate: Vec<Prefix>,
 }
 
 impl Asked {
@@ -19,16 +21,20 @@ impl Asked {
     pub fn reaches(&self, connection: &Address) -> bool {
         self.target.is_empty() || self.target.iter().any(|prefix| prefix.touches(connection))
     }
-}
 
-impl Asked {
-    /// What proves that changes of these objects were made: the same part of the spec, and them.
+    /// Whether the token is to be rotated, due or not.
+    pub fn rotates(&self, token: &Address) -> bool {
+        any_covers(&self.rotate, token)
+    }
+
+    /// What proves that changes of these objects were made: the same part of the spec, and them. What
+    /// was to be rotated has been.
     pub fn proving<'a>(&self, changed: impl Iterator<Item = &'a Address>) -> Self {
         let mut target = self.target.clone();
         if !target.is_empty() {
             target.extend(changed.cloned().map(Prefix::from));
         }
-        Self { target }
+        Self { target, ..Self::default() }
     }
 }
 

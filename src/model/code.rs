@@ -216,6 +216,9 @@ codes! {
     PLAN_TARGET = "tokenform::plan::target", Error,
         "A lever of the command line names nothing that is there.",
         "Correct the address; quotes belong to it, so quote the whole for the shell.";
+    PLAN_CANT_ROTATE = "tokenform::plan::cant_rotate", Error,
+        "A token that `--rotate` names can't be rotated.",
+        "Take it out of `--rotate`, or change what the message names.";
     PLAN_NOT_WRITABLE = "tokenform::plan::not_writable", Error,
         "The object is in a state in which the vendor refuses changes.",
         "Wait, or lift what holds it, and plan again.";

@@ -60,8 +60,8 @@ pub struct Planned {
 
 /// Plans. Never fails: what can't be planned is a finding.
 pub fn plan(inputs: &Inputs<'_>) -> Planned {
-    let cx =
-        Context { history: inputs.history, key: inputs.key, now: inputs.now, unattended: inputs.unattended };
+    let Inputs { history, key, now, asked, unattended, .. } = *inputs;
+    let cx = Context { history, key, now, asked, unattended };
     let drafts = registry::drafts(cx, inputs.desired, inputs.snapshot);
     let mut plan = empty(inputs);
     plan.evidence = evidence(inputs, &drafts);

@@ -45,6 +45,8 @@ pub struct Due {
     pub only_unknown_age: bool,
     /// `issued_after` demands it, whatever else is in flight.
     pub incident: bool,
+    /// A person asked for it: what keeps it from happening is told, and not only waited for.
+    pub asked: bool,
 }
 
 /// Whether the conditions of `rotate` hold for a value (PRODUCT section 1: an unknown age satisfies
@@ -57,6 +59,7 @@ pub fn due(rotate: &Rotate, issued: Issued, now: Timestamp) -> Option<Due> {
             reason: with_rationale(unknown(issued), rotate),
             only_unknown_age: true,
             incident,
+            asked: false,
         });
     };
     let too_old = rotate.max_age.filter(|max| Period::between(earliest, now) >= *max);
@@ -69,7 +72,8 @@ pub fn due(rotate: &Rotate, issued: Issued, now: Timestamp) -> Option<Due> {
         (_, None, Some(max)) => format!("{}, max_age {max}", unknown(issued)),
     };
     let only_unknown_age = issued.at().is_none();
-    Some(Due { reason: with_rationale(reason, rotate), only_unknown_age, incident: before.is_some() })
+    let (reason, incident) = (with_rationale(reason, rotate), before.is_some());
+    Some(Due { reason, only_unknown_age, incident, asked: false })
 }
 
 /// When the next rotation is due, at the latest.

@@ -4,12 +4,15 @@ use jiff::Timestamp;
 
 use crate::model::address::Address;
 use crate::model::age::Age;
+use crate::model::asked::Asked;
 use crate::model::change::{Action, Change, Field, Waiting};
 use crate::model::evidence::{EnabledCount, VisibleTeams};
 use crate::model::finding::Finding;
 use crate::model::history::{History, Past};
 use crate::model::secret::DigestKey;
 use crate::model::step::{Expect, Step, StepId};
+use crate::provider::age::{self, Due, Issued};
+use crate::provider::state::Rotate;
 
 /// What a draft may look at besides the wish and the observation.
 #[derive(Clone, Copy)]
@@ -17,6 +20,8 @@ pub struct Context<'a> {
     pub history: &'a History,
     pub key: &'a DigestKey,
     pub now: Timestamp,
+    /// The levers of this run.
+    pub asked: &'a Asked,
     /// Nobody reviews: what needs a person's eye is left out and waits.
     pub unattended: bool,
 }
@@ -24,6 +29,23 @@ pub struct Context<'a> {
 impl Context<'_> {
     pub fn past(&self, address: &Address) -> Past {
         self.history.objects.get(address).cloned().unwrap_or_default()
+    }
+
+    /// Why a rotation is due, if it is: by its conditions, or because it was asked for.
+    pub fn due(&self, address: &Address, rotate: Option<&Rotate>, issued: Issued) -> Option<Due> {
+        let by_conditions = rotate.and_then(|rotate| age::due(rotate, issued, self.now));
+        if !self.asked.rotates(address) {
+            return by_conditions;
+        }
+        let rationale = rotate.and_then(|rotate| rotate.rationale.clone());
+        let also = by_conditions.as_ref().map(|due| due.reason.clone()).or(rationale);
+        let also = also.map_or(String::new(), |also| format!("; {also}"));
+        Some(Due {
+            reason: format!("asked for with --rotate{also}"),
+            only_unknown_age: false,
+            incident: by_conditions.is_some_and(|due| due.incident),
+            asked: true,
+        })
     }
 }
 

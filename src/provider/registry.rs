@@ -90,6 +90,19 @@ pub fn declared(desired: &Desired) -> Vec<Address> {
     desired.connections().chain(instances).chain(users).cloned().collect()
 }
 
+/// Declared tokens, each with what the spec holds against rotating it at once.
+pub fn rotatable(desired: &Desired) -> Vec<(&Address, Option<&'static str>)> {
+    let instances = desired.ibm.values().flat_map(|connection| &connection.instances);
+    let teams = instances.flat_map(|(_, instance)| {
+        instance.teams.iter().map(|(at, team)| (at, ibm::evidence::cant_rotate(instance, team)))
+    });
+    let users = desired.logicmonitor.values().flat_map(|connection| &connection.users);
+    let tokens = users.flat_map(|(_, user)| {
+        user.tokens.iter().map(|(at, token)| (at, logicmonitor::evidence::cant_rotate(user, token)))
+    });
+    teams.chain(tokens).collect()
+}
+
 /// How many declared objects of each connection are live.
 pub fn managed(desired: &Desired, snapshot: &Snapshot) -> Vec<Managed> {
     [ibm::evidence::managed(desired, snapshot), logicmonitor::evidence::managed(desired, snapshot)].concat()

@@ -70,3 +70,65 @@ fn the_path_may_stand_behind_the_targets() {
         place.run(&["plan", "--sandbox", "--target", "ibm.prod.mon-lab", "ibm.prod.wp-prod", SPEC]).exits(0);
     assert!(plan.stdout.contains("Targets: ibm.prod.mon-lab, ibm.prod.wp-prod\n"), "{}", plan.stdout);
 }
+
+const CI: &str = "logicmonitor.acme.svc-ci.api_token[\"ci-release\"]";
+
+#[test]
+fn a_rotation_that_is_asked_for_is_planned_and_made_once() {
+    let place = Place::example("quickstart");
+    place.run(&["apply", SPEC, "--sandbox", "--auto-approve", "--new-state"]).exits(0);
+    place
+        .run(&["plan", SPEC, "--sandbox", "-o", "a.plan", "--rotate", CI])
+        .exits(0)
+        .says("asked for with --rotate");
+    place
+        .run(&["show", "a.plan"])
+        .exits(0)
+        .says("Rotate now: logicmonitor.acme.svc-ci.api_token[\"ci-release\"]");
+    place.run(&["apply", "a.plan", "--sandbox"]).exits(0).says("Apply complete: 1 done.");
+    let sre = "ibm.prod.mon-dev.team[\"SRE\"]";
+    place
+        .run(&["apply", SPEC, "--sandbox", "--auto-approve", "--rotate", sre, "--target", sre])
+        .exits(0)
+        .says("Apply complete: 1 done.");
+    assert_eq!(effects(&place).iter().filter(|effect| *effect == "reset").count(), 8);
+    place.run(&["plan", SPEC, "--sandbox", "--detailed-exitcode"]).exits(0);
+}
+
+#[test]
+fn what_cannot_be_rotated_is_refused_with_every_reason_before_anything_is_read() {
+    let place = Place::example("quickstart");
+    let ran =
+        place.run(&["plan", SPEC, "--sandbox", "--rotate", "ibm.prod.mon-prod", "logicmonitor"]).exits(3);
+    for words in [
+        "team[\"Monitor Operations\"]: its instance is to refuse API tokens",
+        "api_token[\"ci-2024\"]: the spec wants it absent",
+        "api_token[\"ci-legacy\"]: the spec wants it disabled",
+        "api_token[\"ci-nightly\"]: it has no `deliver`",
+    ] {
+        assert!(ran.stderr.contains(words), "{words}\n{}", ran.stderr);
+    }
+    let outside = ["plan", SPEC, "--sandbox", "--rotate", CI, "--target", "ibm"];
+    place.run(&outside).exits(3).says("outside of every `--target`");
+    let nothing = ["plan", SPEC, "--sandbox", "--rotate", "ibm.prod.mon-dev.team[\"Nobody\"]"];
+    place.run(&nothing).exits(3).says("the spec declares no token at");
+    assert!(
+        !place.path(&format!("{STATE}/tape.jsonl")).exists()
+            || place.tape(&format!("{STATE}/tape.jsonl")).is_empty()
+    );
+}
+
+#[test]
+fn a_new_destination_says_how_it_is_fed_now() {
+    let place = Place::example("quickstart");
+    place.run(&["apply", SPEC, "--sandbox", "--auto-approve", "--new-state"]).exits(0);
+    let spec = "examples/quickstart/tokens.yaml";
+    let more =
+        "{ to: release-json, key: access_key, id_key: access_id }\n              - { to: ops-env, key: NEW }";
+    let text = place.read(spec).replacen("{ to: release-json, key: access_key, id_key: access_id }", more, 1);
+    place.write(spec, &text);
+    let hint = format!(
+        "ops-env#NEW does not have this token; fed at the next rotation; now: `plan --rotate '{CI}'`"
+    );
+    place.run(&["plan", SPEC, "--sandbox"]).exits(0).says(&hint);
+}

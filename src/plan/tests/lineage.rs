@@ -14,7 +14,7 @@ fn a_predecessor_waits_for_its_overlap_and_soak() {
     tells!(
         world,
         str![[r#"
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation until 2027-02-10T10:00:00Z
+waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation; now: `plan --rotate 'svc.api_token["ci"]'` until 2027-02-10T10:00:00Z
 waiting svc.api_token["ci"]: predecessor id 5: disable, when it was unused for 1d until 2026-11-13T10:00:00Z
 
 "#]]
@@ -23,7 +23,7 @@ waiting svc.api_token["ci"]: predecessor id 5: disable, when it was unused for 1
     tells!(
         world,
         str![[r#"
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation until 2027-02-10T10:00:00Z
+waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation; now: `plan --rotate 'svc.api_token["ci"]'` until 2027-02-10T10:00:00Z
 waiting svc.api_token["ci"]: predecessor id 5: disabled; delete after its soak
 
 "#]]
@@ -44,7 +44,7 @@ error plan::ambiguous svc.api_token["ci"]: 2 live tokens have this name: id 5 (e
     tells!(
         world,
         str![[r#"
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; no rotation declared: its secret can't be had again
+waiting svc.api_token["ci"]: ops-env#KEY does not have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["ci"]'`
 
 "#]]
     );
@@ -80,7 +80,7 @@ fn the_ledger_tells_a_predecessor_too() {
     tells!(
         world.past(&token("ci"), past),
         str![[r#"
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; no rotation declared: its secret can't be had again
+waiting svc.api_token["ci"]: ops-env#KEY does not have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["ci"]'`
 waiting svc.api_token["ci"]: predecessor id 5: disable (no `rotate` declared any more)
 
 "#]]
@@ -103,7 +103,7 @@ rotate svc.api_token["ci"]: 91d old, max_age 90d, 1d late
     tells!(
         world,
         str![[r#"
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation until 2027-02-10T10:00:00Z
+waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation; now: `plan --rotate 'svc.api_token["ci"]'` until 2027-02-10T10:00:00Z
 waiting svc.api_token["ci"]: predecessor id 5: disable, when it was unused for 1d until 2026-11-13T10:00:00Z
 
 "#]]

@@ -10,6 +10,7 @@ mod logicmonitor;
 mod model;
 mod order;
 mod properties;
+mod rotate;
 mod target;
 mod team_tokens;
 mod worlds;

@@ -5,7 +5,7 @@ use crate::model::evidence::Managed;
 use crate::model::observed::Observed;
 use crate::model::secret::{Digest, DigestKey};
 use crate::provider::ibm::draft::seen;
-use crate::provider::ibm::state::{Instance, LiveInstance};
+use crate::provider::ibm::state::{AuthMode, Instance, LiveInstance, Team};
 use crate::provider::state::{Desired, Snapshot};
 
 /// How many declared objects of each connection are live.
@@ -40,6 +40,19 @@ pub fn protected(desired: &Desired) -> Vec<Address> {
         protected.extend(want.teams.iter().filter(|(_, t)| t.protect).map(|(a, _)| a.clone()));
     }
     protected
+}
+
+/// What the spec holds against rotating a team's token at once.
+pub fn cant_rotate(instance: &Instance, team: &Team) -> Option<&'static str> {
+    if instance.external_api_auth == Some(AuthMode::IamOnly) {
+        Some("its instance is to refuse API tokens: a lock resets them all")
+    } else if instance.protect || team.protect {
+        Some("it is protected")
+    } else if team.deliver.is_empty() {
+        Some("it has no `deliver`, so the new value would be lost")
+    } else {
+        None
+    }
 }
 
 /// Digests of live instances, and of their teams whose token was read.

@@ -6,8 +6,9 @@ use crate::model::address::Address;
 use crate::model::evidence::Managed;
 use crate::model::observed::Observed;
 use crate::model::secret::{Digest, DigestKey};
+use crate::model::vocabulary::TokenStatus;
 use crate::provider::logicmonitor::draft::seen;
-use crate::provider::logicmonitor::state::{Connection, LiveUser, User, tokens_digest};
+use crate::provider::logicmonitor::state::{Connection, LiveUser, Token, User, tokens_digest};
 use crate::provider::state::{Desired, Snapshot};
 
 /// Ids of the live tokens that connections of the spec use, by the connection in whose portal they
@@ -50,6 +51,20 @@ pub fn protected(desired: &Desired) -> Vec<Address> {
         protected.extend(want.tokens.iter().filter(|(_, t)| t.protect).map(|(a, _)| a.clone()));
     }
     protected
+}
+
+/// What the spec holds against rotating a token at once.
+pub fn cant_rotate(user: &User, token: &Token) -> Option<&'static str> {
+    match token.status {
+        _ if user.protect || token.protect => Some("it is protected"),
+        Some(TokenStatus::Absent) => Some("the spec wants it absent"),
+        Some(TokenStatus::Disabled) => Some("the spec wants it disabled"),
+        _ if token.deliver.is_empty() => Some("it has no `deliver`, so the new secret would be lost"),
+        _ if token.rotate.is_none() => Some(
+            "it has no `rotate`, which says when the old one is retired; `rotate: {}` takes the defaults",
+        ),
+        Some(TokenStatus::Enabled) | None => None,
+    }
 }
 
 /// Digests of live users, and of the tokens that each declared one is bound to.

@@ -13,7 +13,7 @@ const NEW_STATE: &str = "tokenform::plan::new_state";
 
 /// Notices about the plan as a whole; none for an ordinary one.
 pub fn notices(view: &View<'_>) -> Vec<Notice> {
-    let all = [new_state(view), target(view), source(view), completeness(view), limits(view)];
+    let all = [new_state(view), target(view), source(view), completeness(view), rotated(view), limits(view)];
     all.into_iter().flatten().collect()
 }
 
@@ -77,6 +77,12 @@ fn completeness(view: &View<'_>) -> Option<Notice> {
 fn named(title: &str, words: impl Iterator<Item = String>) -> Option<String> {
     let words = words.collect::<Vec<_>>().join(", ");
     (!words.is_empty()).then(|| format!("{title}: {words}"))
+}
+
+/// Somebody wants these rotated, due or not.
+fn rotated(view: &View<'_>) -> Option<Notice> {
+    let rotated = named("Rotate now", view.plan.asked.rotate.iter().map(safe::shown));
+    rotated.map(|line| plain(&format!("{line}.")))
 }
 
 /// The limits that are not the defaults: somebody chose them, and a reviewer should know.

@@ -13,7 +13,7 @@ use crate::model::evidence::{VisibleTeam, VisibleTeams};
 use crate::model::finding::Finding;
 use crate::model::step::{Delivery, Shape, StepId};
 use crate::model::verb::Verb;
-use crate::provider::age::{age, due};
+use crate::provider::age::age;
 use crate::provider::draft::{Context, Draft, change, field};
 use crate::provider::ibm::state::{
     AuthMode, Connection, Instance, LiveInstance, LiveTeam, OtherTeams, Probe, Team,
@@ -214,7 +214,7 @@ impl<'a> Scene<'a> {
         draft.findings.extend(self.key_changed_outside(team, want, &past));
         let issued = drift::issued(&past, team);
         draft.ages.extend(want.rotate.as_ref().and_then(|rotate| age(&address, rotate, issued, self.cx.now)));
-        let due = want.rotate.as_ref().and_then(|rotate| due(rotate, issued, self.cx.now));
+        let due = self.cx.due(&address, want.rotate.as_ref(), issued);
         match due {
             _ if self.owed(team) && !want.deliver.is_empty() => {
                 let reason = "owed since the unlock: earlier tokens may work again";

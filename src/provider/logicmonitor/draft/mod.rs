@@ -15,7 +15,7 @@ use crate::model::finding::Finding;
 use crate::model::step::Expect;
 use crate::model::verb::Verb;
 use crate::model::vocabulary::TokenStatus;
-use crate::provider::age::{Issued, age, due, next_due};
+use crate::provider::age::{Due, Issued, age, next_due};
 use crate::provider::draft::{Context, Draft, change, field};
 use crate::provider::logicmonitor::disuse::{disabled_by, disabled_soon};
 use crate::provider::logicmonitor::state::{Connection, LiveToken, LiveUser, Token, User, note};
@@ -130,13 +130,16 @@ impl<'a> Scene<'a> {
     /// `overlap`: a new token beside the old one. Says whether one is drafted.
     fn rotate_if_due(self, current: &'a LiveToken, lineage: &Lineage<'a>, draft: &mut Draft) -> bool {
         let Some(rotate) = &self.want.rotate else { return false };
-        let Some(due) = due(rotate, self.issued(current), self.cx.now) else { return false };
+        let Some(due) = self.cx.due(self.address, Some(rotate), self.issued(current)) else { return false };
         let wanted = self.want.status == Some(TokenStatus::Enabled) || current.enabled();
         if !wanted || self.want.status == Some(TokenStatus::Disabled) {
+            self.cant_rotate(&due, "it is disabled", draft);
             draft.wait(self.address, format!("due for rotation ({}), but disabled", due.reason), None);
             return false;
         }
         if !lineage.predecessors.is_empty() && !due.incident {
+            let why = "its predecessor is not retired yet; `issued_after` demands a rotation all the same";
+            self.cant_rotate(&due, why, draft);
             let what = format!("due for rotation ({}), when its predecessor is retired", due.reason);
             draft.wait(self.address, what, None);
             return false;
@@ -150,6 +153,13 @@ impl<'a> Scene<'a> {
             current.id, rotate.overlap, rotate.idle, rotate.soak
         ));
         self.issue(change, Some(current), draft)
+    }
+
+    /// Who asked for a rotation is told why it can't be.
+    fn cant_rotate(self, due: &Due, why: &str, draft: &mut Draft) {
+        if due.asked {
+            draft.findings.push(Finding::new(code::PLAN_CANT_ROTATE, why).at(self.address));
+        }
     }
 
     /// Drafts an issue. Refused without a destination, or for an owner whose tokens can't work.
@@ -246,11 +256,12 @@ impl<'a> Scene<'a> {
         let fed = |slot: &String| ours && held(slot);
         for slot in self.want.deliver.iter().map(|d| d.slot()).filter(|slot| !fed(slot)) {
             let until = next_due(self.want.rotate.as_ref(), self.issued(current));
-            let when = match until {
-                Some(_) => "fed at the next rotation",
-                None => "no rotation declared: its secret can't be had again",
+            let when = match self.want.rotate {
+                Some(_) => "fed at the next rotation; now",
+                None => "no rotation declared: its secret can't be had again; declare `rotate: {}`, then",
             };
-            draft.wait(self.address, format!("{slot} does not have this token; {when}"), until);
+            let what = format!("{slot} does not have this token; {when}: `plan --rotate '{}'`", self.address);
+            draft.wait(self.address, what, until);
         }
     }
 
