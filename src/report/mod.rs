@@ -21,4 +21,4 @@ pub mod text;
 mod wrap;
 
 #[cfg(test)]
-mod sample;
+pub mod sample;

@@ -14,6 +14,7 @@ mod levers;
 mod live;
 mod locks;
 mod main_job;
+mod proof;
 mod readme;
 mod refusals;
 mod requests;

@@ -7,6 +7,7 @@ mod settle;
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -156,6 +157,11 @@ impl Job<'_> {
         session.block_on(self.interrupts.end(session.read(&self.reader, self.output)))
     }
 
+    /// Waits by the clock; an interrupt ends it.
+    fn wait(&self, session: &Session, time: Duration) -> Result<(), Failure> {
+        session.block_on(self.interrupts.end(session.env.clock.sleep(time)))
+    }
+
     /// A fresh plan, shown and approved. `None`: there is nothing to do.
     fn fresh(&self, session: &Session) -> Result<Option<Approved>, Failure> {
         let snapshot = self.read(session)?;
@@ -183,7 +189,7 @@ impl Job<'_> {
         let changes = approved.plan.plan().changes.iter();
         session.asked = session.asked.proving(changes.map(|change| &change.address));
         let proof = match complete {
-            true => proof::read(session, self),
+            true => proof::read(session, self, &applied.outcome),
             false => Proof::NotTried,
         };
         self.tell_proof(&proof, &applied.outcome, session);

@@ -39,6 +39,8 @@ pub struct Portal {
     pub lock_for: Period,
     /// How long a new token is refused after its creation.
     pub new_tokens_work_after: Period,
+    /// How old what the list of everybody's tokens shows is; the lists of single users are current.
+    pub token_list_lag: Period,
     /// What replies other than a create show as `accessKey`.
     pub key_in_lists: KeyInLists,
     /// `roles` of a token as the vendor's own model has them, or as objects.
@@ -69,6 +71,7 @@ impl Default for Portal {
             lock_after: 10,
             lock_for: Period::seconds(900),
             new_tokens_work_after: Period::seconds(0),
+            token_list_lag: Period::seconds(0),
             key_in_lists: KeyInLists::Masked,
             roles_as_objects: false,
             single_token_get: false,

@@ -6,6 +6,7 @@ mod auth;
 mod envelope;
 pub mod estate;
 mod filter;
+mod lag;
 mod limits;
 mod listing;
 mod tokens;
@@ -31,6 +32,7 @@ pub const ROOT: &str = "/santaba/rest";
 pub struct Runtime {
     failures: auth::Failures,
     windows: limits::Windows,
+    past: lag::Past,
 }
 
 /// Answers a request below `/santaba/rest`.
@@ -67,7 +69,7 @@ fn route(
         Err(refusal) => return refusal,
     };
     let Some(portal) = logicmonitor.get_mut(&caller.portal) else { return failed(401) };
-    let windows = &mut runtimes.entry(caller.portal.clone()).or_default().windows;
+    let Runtime { windows, past, .. } = runtimes.entry(caller.portal.clone()).or_default();
     disable_unused(portal, now);
     let segments = call.segments(ROOT);
     let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
@@ -76,8 +78,13 @@ fn route(
         error(429, 1429, "Too many requests")
     } else if version < 2 && call.method == "PATCH" {
         error(405, 1405, "Method not allowed")
-    } else {
+    } else if call.method != "GET" {
+        past.keep(portal, now);
         dispatch(portal, mint, &caller, call, &parts, now)
+    } else {
+        let is_late = parts == ["setting", "admins", "apitokens"];
+        let mut late = is_late.then(|| past.shown(portal, now)).flatten();
+        dispatch(late.as_mut().unwrap_or(portal), mint, &caller, call, &parts, now)
     };
     if portal.limit_headers {
         reply = budget.headers(reply);

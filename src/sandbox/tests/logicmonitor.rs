@@ -49,6 +49,26 @@ fn signature_and_time_are_checked_over_the_raw_bytes() {
 }
 
 #[test]
+fn the_list_of_all_tokens_may_follow_later_than_that_of_a_user() {
+    let bench = Bench::new(&WORLD.replace("  acme:\n", "  acme:\n    token_list_lag: 20s\n"));
+    let seen = |path: &str| notes(&bench.lm("GET", path, "")).contains(&"late".to_owned());
+    let pass = |seconds| bench.sandbox.clock().advance(Duration::from_secs(seconds));
+    bench.lm("POST", "/admins/32/apitokens", r#"{"note":"late"}"#);
+    assert!(seen("/admins/32/apitokens") && !seen("/admins/apitokens"));
+    pass(19);
+    bench.lm("PATCH", "/admins/32/apitokens/248", r#"{"note":"later"}"#);
+    assert!(!seen("/admins/apitokens"));
+    pass(1);
+    let all = notes(&bench.lm("GET", "/admins/apitokens", ""));
+    assert!(all.contains(&"late".to_owned()) && !all.contains(&"later".to_owned()));
+    pass(19);
+    assert!(
+        seen("/admins/apitokens")
+            && !notes(&bench.lm("GET", "/admins/apitokens", "")).contains(&"ci-deploy".to_owned())
+    );
+}
+
+#[test]
 fn a_list_is_of_lmv1_tokens_unless_bearer_is_asked_for() {
     let bench = Bench::new(WORLD);
     let list = |query: &str| notes(&bench.lm("GET", &format!("/admins/32/apitokens{query}"), ""));
