@@ -22,6 +22,7 @@ mod lines;
 mod lock;
 mod past;
 pub mod replay;
+mod verify;
 mod who;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ pub use fold::{Folded, fold};
 pub use journal::{GivenUp, Journal, Record, give_up};
 pub use lock::{Broken, Held, Hold, Holder, Lock, LockGuard, Standing, hold_folder};
 pub use replay::{Ended, Stage, StepLog, Unfinished};
+pub use verify::{Verified, verify};
 pub use who::who;
 
 use crate::env::{Env, Point, Points};
@@ -63,8 +65,13 @@ impl StateDir {
         if !ignore.exists() {
             fs::write(&ignore, "*\n").map_err(StateError::io("write", &ignore))?;
         }
+        Ok(Self::to_read(path))
+    }
+
+    /// A folder to look at: nothing is made or locked.
+    pub fn to_read(path: &Path) -> Self {
         let (holder, turns, points) = (Mutex::default(), Mutex::default(), Points::default());
-        Ok(Self { path: path.to_owned(), holder, turns, points })
+        Self { path: path.to_owned(), holder, turns, points }
     }
 
     /// Tells of each change that is on disk.

@@ -164,14 +164,24 @@ pub(super) fn read(dir: &StateDir) -> Result<Read, StateError> {
     let Some(whole) = Whole::read(&path)? else {
         return Ok(Read { journal: None, length: 0, exists: false });
     };
+    let length = whole.bytes.len();
+    Ok(Read { journal: replayed(&path, whole)?, length, exists: true })
+}
+
+/// A journal that was archived; `None` if the file holds none.
+pub(super) fn read_file(path: &Path) -> Result<Option<Unfinished>, StateError> {
+    Whole::read(path)?.map_or(Ok(None), |whole| replayed(path, whole))
+}
+
+fn replayed(path: &Path, whole: Whole) -> Result<Option<Unfinished>, StateError> {
     let mut journal = None;
     for (number, line) in whole.lines() {
-        take(&mut journal, &path, number, line)?;
+        take(&mut journal, path, number, line)?;
     }
     if let Some(journal) = &mut journal {
         journal.findings.extend(whole.torn);
     }
-    Ok(Read { journal, length: whole.bytes.len(), exists: true })
+    Ok(journal)
 }
 
 /// An apply id is a file name: nothing that leads out of the folder, and not the current journal's.

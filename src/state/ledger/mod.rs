@@ -35,21 +35,88 @@ pub struct Ledger {
     pub(super) length: usize,
 }
 
+/// A ledger as it is, damage and all: for people who look at it.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// The lines that are as they were written, each with its number (from 1) and its hash.
+    pub rows: Vec<Row>,
+    /// What is wrong, in the order of the lines. A line behind a damaged one is judged by itself.
+    pub damage: Vec<StateError>,
+    pub torn: Option<Finding>,
+    /// The hash of the last line, where that line is as it was written.
+    pub head: Option<String>,
+    length: usize,
+}
+
+#[derive(Debug)]
+pub struct Row {
+    pub number: usize,
+    pub hash: String,
+    pub line: Line,
+}
+
 /// Reads the ledger and verifies its chain. No file is an empty ledger.
 pub fn read(dir: &StateDir) -> Result<Ledger, StateError> {
+    let Survey { rows, damage, torn, head, length } = survey(dir)?;
+    match damage.into_iter().next() {
+        Some(damage) => Err(damage),
+        None => Ok(Ledger {
+            lines: rows.into_iter().map(|row| row.line).collect(),
+            head,
+            findings: torn.into_iter().collect(),
+            length,
+        }),
+    }
+}
+
+/// Reads every line of the ledger that can be believed. Fails only where the file can't be read.
+pub fn survey(dir: &StateDir) -> Result<Survey, StateError> {
     let path = dir.ledger_path();
     let Some(whole) = Whole::read(&path)? else {
-        return Ok(Ledger::default());
+        return Ok(Survey::default());
     };
-    let mut ledger = Ledger { length: whole.bytes.len(), ..Ledger::default() };
+    let mut survey = Survey { length: whole.bytes.len(), ..Survey::default() };
+    let mut before = Before::Hash(None);
     for (number, bytes) in whole.lines() {
-        let link = open(&path, number, bytes)?;
-        follows(&path, number, &link, ledger.head.as_deref())?;
-        ledger.lines.push(parse(&path, number, bytes, link.version)?);
-        ledger.head = Some(link.hash);
+        before = match open(&path, number, bytes) {
+            Ok(link) => {
+                survey.take(&path, number, bytes, &link, &before);
+                Before::Hash(Some(link.hash))
+            }
+            Err(damage) => {
+                survey.damage.push(damage);
+                Before::Damaged
+            }
+        };
     }
-    ledger.findings.extend(whole.torn);
-    Ok(ledger)
+    survey.torn = whole.torn;
+    if let Before::Hash(head) = before {
+        survey.head = head;
+    }
+    Ok(survey)
+}
+
+/// The line before the one that is looked at.
+enum Before {
+    /// Its hash; the first line has none before it.
+    Hash(Option<String>),
+    /// Nobody knows what its hash was.
+    Damaged,
+}
+
+impl Survey {
+    fn take(&mut self, path: &Path, number: usize, bytes: &[u8], link: &Link, before: &Before) {
+        if let Before::Hash(hash) = before
+            && link.prev != *hash
+        {
+            let reason = "does not follow the line before: the chain is broken";
+            self.damage.push(StateError::damaged(path, number, reason));
+        }
+        match parse(path, number, bytes, link.version) {
+            Ok(line) => self.rows.push(Row { number, hash: link.hash.clone(), line }),
+            Err(damage) => self.damage.push(damage),
+        }
+    }
 }
 
 /// Adds a line that no journal tells of. `_held` shows that the state is locked, and says by whom.
@@ -126,15 +193,6 @@ fn open(path: &Path, number: usize, bytes: &[u8]) -> Result<Link, StateError> {
         return Err(damaged("does not match its hash: the line was changed"));
     }
     serde_json::from_slice(bytes).map_err(|error| damaged(&format!("is not a ledger line: {error}")))
-}
-
-fn follows(path: &Path, number: usize, link: &Link, head: Option<&str>) -> Result<(), StateError> {
-    match link.prev.as_deref() == head {
-        true => Ok(()),
-        false => {
-            Err(StateError::damaged(path, number, "does not follow the line before: the chain is broken"))
-        }
-    }
 }
 
 fn parse(path: &Path, number: usize, bytes: &[u8], version: u32) -> Result<Line, StateError> {

@@ -126,6 +126,31 @@ fn tampering_is_found_and_the_line_named() {
 }
 
 #[test]
+fn a_survey_has_every_line_that_can_be_believed_and_all_the_damage() {
+    let (_dir, state) = three();
+    let text = fs::read_to_string(state.ledger_path()).unwrap();
+    let of = |text: String| {
+        fs::write(state.ledger_path(), text).unwrap();
+        let survey = survey(&state).unwrap();
+        let damage: Vec<_> = survey.damage.iter().map(ToString::to_string).collect();
+        (survey.rows.iter().map(|row| row.number).collect::<Vec<_>>(), damage.len(), survey.head.is_some())
+    };
+    assert_eq!(of(text.clone()), (vec![1, 2, 3], 0, true));
+    // a flipped byte: its line alone is named
+    let flipped = |n: usize| {
+        let mut lines: Vec<String> = text.lines().map(|l| format!("{l}\n")).collect();
+        lines[n - 1] = lines[n - 1].replacen("TRA-12", "TRA-13", 1);
+        lines.concat()
+    };
+    assert_eq!(of(flipped(2)), (vec![1, 3], 1, true));
+    assert_eq!(of(flipped(3)), (vec![1, 2], 1, false));
+    // two lines that changed places: both ends of the swap show
+    let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
+    lines.swap(0, 1);
+    assert_eq!(of(lines.concat()), (vec![1, 2, 3], 3, true));
+}
+
+#[test]
 fn a_newer_line_is_refused_as_newer_and_a_changed_one_as_changed() {
     let head = |text: &str| text.trim_end().rsplit('"').nth(1).unwrap().to_owned();
     let newer = |text: &str| chained(&format!(r#"{{"version":3,"what":1,"prev":"{}"}}"#, head(text)));
