@@ -17,8 +17,6 @@ pub enum Later {
     #[command(hide = true)]
     Unlock(Anything),
     #[command(hide = true)]
-    History(Anything),
-    #[command(hide = true)]
     Snapshot(Anything),
     #[command(hide = true)]
     Import(Anything),
@@ -53,9 +51,6 @@ impl Later {
             ),
             Self::Unlock(_) => {
                 ("unlock", "Declare `external_api_auth: ANY` and plan: an unlock has its resets with it.")
-            }
-            Self::History(_) => {
-                ("history", "The ledger is `ledger.jsonl` in the state folder, one line a step.")
             }
             Self::Snapshot(_) => ("snapshot", "`plan -o FILE` keeps what was planned from live state."),
             Self::Import(_) => ("import", "Write the spec by hand; `tokenform validate` checks it."),

@@ -4,6 +4,7 @@ mod apply;
 mod check;
 mod exit;
 mod format;
+mod history;
 mod interrupts;
 mod later;
 mod levers;
@@ -127,6 +128,7 @@ enum Command {
     Check(check::Check),
     Status(status::Status),
     Lock(lock::Lock),
+    History(history::History),
     Sandbox(sandbox::Sandbox),
     Schema(schema::Schema),
     #[command(flatten)]
@@ -196,6 +198,7 @@ fn run(cli: Cli, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
         Command::Check(command) => check::run(&command, global, &env, output),
         Command::Status(command) => status::run(&command, global, &env, output),
         Command::Lock(command) => lock::run(&command, global, &env, output),
+        Command::History(command) => history::run(&command, global, &env, output),
         Command::Sandbox(command) => {
             global.no_sandbox("sandbox")?;
             sandbox::run(&command, env, output)

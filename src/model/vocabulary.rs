@@ -49,6 +49,12 @@ impl Period {
         at.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
     }
 
+    /// The instant this long before `at`.
+    pub fn before(self, at: Timestamp) -> Timestamp {
+        let seconds = i64::try_from(self.seconds).unwrap_or(i64::MAX);
+        at.checked_sub(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MIN)
+    }
+
     /// The time from `start` to `end`, zero if `end` is earlier.
     pub fn between(start: Timestamp, end: Timestamp) -> Self {
         let seconds = end.duration_since(start).as_secs();

@@ -7,6 +7,7 @@ pub mod check;
 pub mod diff;
 pub mod finding;
 pub mod graph;
+pub mod history;
 pub mod html;
 pub mod json;
 pub mod lock;

@@ -111,7 +111,7 @@ impl<'a> View<'a> {
             Ok(None) => return tell(format!("{} holds no journal", path.display())),
             Err(error) => return problems.push(error.finding()),
         };
-        if !path.file_stem().is_some_and(|name| name == journal.apply_id.as_str()) {
+        if path.file_stem().is_none_or(|name| name != journal.apply_id.as_str()) {
             tell(format!("{} is the journal of apply {}", path.display(), journal.apply_id));
         }
         let head = serde_json::from_slice::<Head>(&journal.plan).ok().and_then(|plan| plan.ledger_head);
@@ -144,9 +144,8 @@ impl<'a> View<'a> {
                 continue;
             };
             let same_plan = step.plan.as_ref().is_none_or(|of| *of == plan);
-            let slots = |(slot, print)| (slot, print);
-            let delivered = step.delivered.iter().map(|(slot, r)| slots((slot, &r.fingerprint)));
-            let journaled = log.delivered.iter().map(|(slot, r)| slots((slot, &r.fingerprint)));
+            let delivered = step.delivered.iter().map(|(slot, receipt)| (slot, &receipt.fingerprint));
+            let journaled = log.delivered.iter().map(|(slot, receipt)| (slot, &receipt.fingerprint));
             if !same_plan || step.facts != log.facts || !delivered.eq(journaled) {
                 other.push(log.step.to_string());
             }

@@ -2,8 +2,8 @@
 
 use crate::support::Place;
 
-const COMMANDS: [&str; 9] =
-    ["validate", "plan", "apply", "show", "check", "status", "lock", "sandbox", "schema"];
+const COMMANDS: [&str; 10] =
+    ["validate", "plan", "apply", "show", "check", "status", "history", "lock", "sandbox", "schema"];
 
 #[test]
 fn every_command_explains_itself() {
@@ -24,7 +24,7 @@ fn usage_errors_exit_with_1_and_name_the_nearest_word() {
     let place = Place::empty();
     place.run(&["plna"]).exits(1).says("'plan'");
     place.run(&["plan", "--detailed-exitcod"]).exits(1).says("--detailed-exitcode");
-    place.run(&["plan", "--format", "html"]).exits(1).says("[possible values: text, json]");
+    place.run(&["plan", "--format", "pdf"]).exits(1).says("[possible values: text, json, markdown");
     place.run(&["plan", "--expires", "31d"]).exits(1).says("30d");
     let guided = Place::example("guided");
     let limited = ["plan", "examples/guided", "--sandbox", "--limit", "rotate=many"];

@@ -8,6 +8,7 @@ mod drift;
 mod examples;
 mod faults;
 mod help;
+mod history;
 mod interrupts;
 mod layers;
 mod levers;

@@ -109,6 +109,24 @@ impl Entry {
         }
     }
 
+    /// Every word that [`Entry::word`] gives.
+    pub const WORDS: [&str; 14] = [
+        "reset",
+        "issue",
+        "deliver",
+        "enable",
+        "disable",
+        "delete",
+        "lock",
+        "unlock",
+        "protect",
+        "unprotect",
+        "end-hold",
+        "forget",
+        "abandon",
+        "break-lock",
+    ];
+
     pub fn step(&self) -> Option<&Finished> {
         match self {
             Self::Step(step) => Some(step),

@@ -72,8 +72,13 @@ pub fn read(dir: &StateDir) -> Result<Ledger, StateError> {
 /// Reads every line of the ledger that can be believed. Fails only where the file can't be read.
 pub fn survey(dir: &StateDir) -> Result<Survey, StateError> {
     let path = dir.ledger_path();
-    let Some(whole) = Whole::read(&path)? else {
-        return Ok(Survey::default());
+    let whole = match Whole::read(&path) {
+        Ok(Some(whole)) => whole,
+        Ok(None) => return Ok(Survey::default()),
+        Err(damage @ StateError::Damaged { .. }) => {
+            return Ok(Survey { damage: vec![damage], ..Survey::default() });
+        }
+        Err(error) => return Err(error),
     };
     let mut survey = Survey { length: whole.bytes.len(), ..Survey::default() };
     let mut before = Before::Hash(None);
