@@ -2,11 +2,11 @@
 
 use super::End;
 use super::act::Act;
-use super::deliver::{deliver, missing};
+use super::deliver::{Failure, deliver, deliver_unrecorded, missing, undelivered};
 use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::history::Facts;
-use crate::model::step::{Shape, Step};
+use crate::model::step::{Recovery, Shape, Step};
 use crate::model::verb::Verb;
 use crate::provider::registry;
 use crate::provider::steps::{Answer, Check, Phase};
@@ -15,8 +15,11 @@ use crate::state::StateError;
 /// Delivers what is not delivered yet (slots in `fed` are), proves the step and files its end.
 pub(super) async fn finish(act: Act<'_>, answer: Answer, fed: &[&str]) -> Result<End, StateError> {
     act.run.changed.borrow_mut().insert(act.step.address.clone());
-    act.answered(&answer.facts).await?;
     let wanted = missing(act.step, fed);
+    if let Err(error) = act.answered(&answer.facts).await {
+        deliver_unrecorded(act, &answer, &wanted).await;
+        return Err(error);
+    }
     if !wanted.is_empty()
         && let Check::NotYet(finding) | Check::Never(finding) = ask(act, Phase::Ready, &answer).await
     {
@@ -24,22 +27,22 @@ pub(super) async fn finish(act: Act<'_>, answer: Answer, fed: &[&str]) -> Result
     }
     let failures = deliver(act, &answer, &wanted).await?;
     if failures.len() == wanted.len()
-        && let Some(finding) = failures.first().cloned()
+        && let Some(finding) = undelivered(act, &failures)
         && act.step.verb == Verb::Issue
     {
         return unusable(act, answer, finding, fed).await;
     }
     let proof = ask(act, Phase::Proof, &answer).await;
-    conclude(act, answer, failures, proof).await
+    conclude(act, answer, &failures, proof).await
 }
 
 async fn conclude(
     act: Act<'_>,
     answer: Answer,
-    failures: Vec<Finding>,
+    failures: &[Failure],
     proof: Check,
 ) -> Result<End, StateError> {
-    let facts = match proof {
+    let mut facts = match proof {
         Check::Holds(proved) => proved.over(answer.facts),
         // An old key that is still accepted blocks the lock, whatever else is known.
         Check::NotYet(finding) | Check::Never(finding) if act.step.verb == Verb::Reset => {
@@ -47,12 +50,41 @@ async fn conclude(
         }
         Check::NotYet(finding) | Check::Never(finding) => return unproved(act, answer.facts, finding).await,
     };
-    match failures.into_iter().next() {
-        Some(finding) => act.failed(facts, finding).await,
-        None => {
-            let detail = detail(act.step, &facts);
-            act.done(facts, detail).await
+    let Some(finding) = undelivered(act, failures) else {
+        let detail = detail(act.step, &facts);
+        return act.done(facts, detail).await;
+    };
+    match act.step.recovery {
+        Recovery::Marker => {
+            facts.lacking = failures.iter().map(|failure| failure.slot.clone()).collect();
+            let finding = partly(act.step, &facts, &finding);
+            act.failed(facts, finding).await
         }
+        Recovery::ReadBack | Recovery::Repeat => {
+            let again = "Then apply again: the value is read and brought there, nothing is reset for it.";
+            let help = format!("{} {again}", finding.help.as_deref().unwrap_or(finding.code.cure()));
+            act.failed(facts, finding.help(help)).await
+        }
+    }
+}
+
+/// A value that is shown once and that some have. They keep it: it works, and so does the old one for
+/// the others.
+fn partly(step: &Step, facts: &Facts, undelivered: &Finding) -> Finding {
+    let slots = step.destinations.iter().map(|d| d.slot());
+    let have: Vec<_> = slots.filter(|slot| !facts.lacking.contains(slot)).collect();
+    let id = facts.remote_id.map_or(String::new(), |id| format!(" (id {id})"));
+    let old =
+        facts.predecessor.map_or(String::new(), |id| format!("; id {id}, which it replaces, stays as it is"));
+    let message = format!(
+        "{}. It is shown once and can't be had again; {} has it{id}{old}",
+        undelivered.message,
+        have.join(", ")
+    );
+    let finding = Finding::new(code::PARTLY_DELIVERED, message).at(&step.address);
+    match &undelivered.help {
+        Some(help) => finding.help(format!("{help} {}", code::PARTLY_DELIVERED.cure())),
+        None => finding,
     }
 }
 

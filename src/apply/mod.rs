@@ -279,9 +279,14 @@ impl<'a> Run<'a> {
     /// The journal failed. What was begun may have happened; what was not surely did not.
     fn halt(&self, place: usize, error: &StateError) -> End {
         self.halted.set(true);
+        let told = |what: &str| {
+            let finding = error.finding();
+            let message = format!("{what}: {}", finding.message);
+            Finding { message, ..finding }.at(&self.steps[place].address)
+        };
         match self.has_begun(place) {
-            true => End::InDoubt(error.finding()),
-            false => End::Failed(error.finding()),
+            true => End::InDoubt(told("it may have happened, and what became of it can't be recorded")),
+            false => End::Failed(told("nothing was sent, since it can't be recorded")),
         }
     }
 

@@ -24,6 +24,7 @@ use crate::state::StateError;
 const ATTEMPTS: u32 = 3;
 
 /// What a mutation came to.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and moved once")]
 enum Effect {
     Happened(Answer),
     Nothing(Finding),

@@ -11,12 +11,14 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, Command};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::{CommandDestination, Handover, Probed, Receipt, Trouble, lock_name};
+use super::trouble::{MAY_PASS, MAY_PASS_SLOWLY, Trouble};
+use super::{CommandDestination, Handover, Probed, Receipt, lock_name};
 use crate::env::Env;
 use crate::model::secret::Secret;
 use crate::state::StateDir;
@@ -79,7 +81,8 @@ fn limit(command: &CommandDestination) -> Duration {
 }
 
 /// A program with its arguments and without the state's key. It has a process group of its own: a
-/// Ctrl-C is for the run, which lets a delivery come to its end.
+/// Ctrl-C is for the run, which lets a delivery come to its end; and what it has started can be stopped
+/// with it.
 fn prepared(run: &[String], env: &Env) -> Result<Command, Trouble> {
     let mut command = Command::new(resolve(run, env)?);
     command.args(&run[1..]).env_remove("TOKENFORM_KEY");
@@ -117,29 +120,67 @@ async fn run(
     value: Option<&Secret>,
     limit: Duration,
 ) -> Result<(), Trouble> {
-    let spawned = command.spawn();
-    let mut child = spawned.map_err(|e| Trouble::new(format!("`{name}` can't be started: {e}")))?;
+    let mut child = command.spawn().map_err(|error| not_started(name, &error))?;
+    let group = Group::of(&child);
     let mut heard = Vec::new();
     let Ok(ended) = timeout(limit, attend(&mut child, value, &mut heard)).await else {
         // it may have taken the value or not: a delivery may be repeated, so it counts as failed
+        drop(group);
         let _ = child.kill().await;
-        return Err(Trouble::new(format!(
-            "`{name}` did not end within {} s and was stopped",
-            limit.as_secs()
-        )));
+        let seconds = limit.as_secs();
+        let taken = if value.is_some() { "; it may have taken the value" } else { "" };
+        let trouble = Trouble::new(format!("`{name}` did not end within {seconds} s and was stopped{taken}"));
+        return Err(trouble.tries(MAY_PASS_SLOWLY));
     };
-    let reason = match ended {
-        (_, Err(e)) => format!("`{name}` can't be waited for: {e}"),
-        (_, Ok(status)) if !status.success() => format!("`{name}` failed ({status})"),
-        (Err(e), Ok(_)) if e.kind() == ErrorKind::BrokenPipe => format!("`{name}` did not read the value"),
-        (Err(e), Ok(_)) => format!("`{name}` could not be given the value: {e}"),
+    group.ended();
+    let (reason, tries) = match ended {
+        (_, Err(e)) => (format!("`{name}` can't be waited for: {e}"), MAY_PASS),
+        (_, Ok(status)) if !status.success() => (format!("`{name}` failed ({status})"), MAY_PASS),
+        (Err(e), Ok(_)) if e.kind() == ErrorKind::BrokenPipe => {
+            (format!("`{name}` did not read the value"), 1)
+        }
+        (Err(e), Ok(_)) => (format!("`{name}` could not be given the value: {e}"), MAY_PASS),
         (Ok(()), Ok(_)) => return Ok(()),
     };
     let help = match value {
         Some(_) => Some(UNHEARD.to_owned()),
         None => hint(&heard).map(|said| format!("It said: {said}")),
     };
-    Err(Trouble { reason, help })
+    Err(Trouble { reason, help, tries })
+}
+
+fn not_started(name: &str, error: &std::io::Error) -> Trouble {
+    let trouble = Trouble::new(format!("`{name}` can't be started: {error}"));
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::OutOfMemory | ErrorKind::ExecutableFileBusy => {
+            trouble.tries(MAY_PASS)
+        }
+        _ => trouble,
+    }
+}
+
+/// A program and all that it has started, killed when dropped: by a timeout, or by a person who stops
+/// the run at once.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)))
+    }
+
+    /// It ended by itself: what it left behind is meant to stay, and its number is no longer its own.
+    fn ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // none is left to kill
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 /// Feeds a child, listens to it and waits for it, all at once.

@@ -1,4 +1,4 @@
-//! A file that takes values: read, changed in memory, and replaced as a whole with mode 0600.
+//! A file that takes values: read, changed in memory, and replaced as a whole.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -7,7 +7,8 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::{Entry, FileDestination, FileFormat, Handover, Receipt, Trouble, dotenv, json, lock_name};
+use super::trouble::{MAY_PASS, Trouble};
+use super::{Entry, FileDestination, FileFormat, Handover, Receipt, dotenv, json, lock_name};
 use crate::env::Env;
 use crate::model::secret::Secret;
 use crate::state::{StateDir, atomic, hold_folder};
@@ -39,8 +40,7 @@ pub(super) fn fits(file: &FileDestination, key: Option<&str>, id_key: Option<&st
 pub(super) fn probe(file: &FileDestination) -> Result<(), Trouble> {
     let old = read(&file.path)?;
     changed(file, &old, &[])?;
-    atomic::rehearse(&file.path)
-        .map_err(|e| Trouble::new(format!("can't write beside {}: {e}", file.path.display())))
+    atomic::rehearse(&file.path).map_err(|e| Trouble::io("write beside", &file.path, &e))
 }
 
 pub(super) async fn deliver(
@@ -73,7 +73,7 @@ pub(super) fn value(file: &FileDestination, key: Option<&str>) -> Option<Option<
 
 /// From read to rename; the caller holds the file's lock.
 fn replace(file: &FileDestination, what: &Handover<'_>) -> Result<(), Trouble> {
-    let write = |e: std::io::Error| Trouble::new(format!("can't write {}: {e}", file.path.display()));
+    let write = |e: std::io::Error| Trouble::io("write", &file.path, &e);
     let old = read(&file.path)?;
     let id = what.id.map(|id| Secret::new(id.as_bytes().to_vec()));
     let mut entries = Vec::new();
@@ -88,7 +88,7 @@ fn replace(file: &FileDestination, what: &Handover<'_>) -> Result<(), Trouble> {
     entries.push(Entry { key: what.key.unwrap_or_default(), value: what.value });
     let new = changed(file, &old, &entries)?;
     atomic::sweep(&file.path).map_err(write)?;
-    atomic::replace(&file.path, &new).map_err(write)
+    atomic::replace_keeping(&file.path, &new).map_err(write)
 }
 
 /// The file's bytes with the entries in place.
@@ -113,12 +113,8 @@ fn raw(old: &[u8], entries: &[Entry<'_>]) -> Zeroizing<Vec<u8>> {
 /// The file's bytes, empty if it does not exist. Refuses what a rename would silently replace: a
 /// link, a folder, a device.
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Trouble> {
-    let folder = atomic::folder(path);
-    if !folder.is_dir() {
-        let trouble = Trouble::new(format!("the folder {} does not exist", folder.display()));
-        return Err(trouble.help("Create it; tokenform makes no folders for secrets."));
-    }
-    let can_t_read = |e: std::io::Error| Trouble::new(format!("can't read {}: {e}", path.display()));
+    is_in_a_folder(path)?;
+    let can_t_read = |e: std::io::Error| Trouble::io("read", path, &e);
     let kind = match fs::symlink_metadata(path) {
         Ok(meta) => meta.file_type(),
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Zeroizing::default()),
@@ -143,11 +139,21 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Trouble> {
     Ok(bytes)
 }
 
+fn is_in_a_folder(path: &Path) -> Result<(), Trouble> {
+    let folder = atomic::folder(path);
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let trouble = Trouble::new(format!("the folder {} does not exist", folder.display()));
+    // a mount that comes and goes
+    Err(trouble.help("Create it; tokenform makes no folders for secrets.").tries(MAY_PASS))
+}
+
 /// The file's one true name, so that two destinations of one file share a lock.
 fn resolved(path: &Path) -> Result<std::path::PathBuf, Trouble> {
+    is_in_a_folder(path)?;
     let folder = fs::canonicalize(atomic::folder(path));
-    let folder =
-        folder.map_err(|e| Trouble::new(format!("can't find the folder of {}: {e}", path.display())))?;
+    let folder = folder.map_err(|e| Trouble::io("find the folder of", path, &e))?;
     Ok(folder.join(path.file_name().unwrap_or_default()))
 }
 

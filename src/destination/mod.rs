@@ -7,16 +7,17 @@ mod command;
 mod dotenv;
 mod file;
 mod json;
+mod trouble;
 
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::trouble::DestinationError;
+use self::trouble::Trouble;
 use crate::env::{Env, Point};
 use crate::model::address::Address;
-use crate::model::code;
-use crate::model::finding::Finding;
 use crate::model::secret::{DigestKey, Fingerprint, Secret};
 use crate::model::step::Delivery;
 use crate::model::vocabulary::Period;
@@ -26,7 +27,8 @@ use crate::state::StateDir;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Destination {
-    /// A file, written atomically with mode 0600.
+    /// A file, replaced as a whole. A new one has mode 0600; one that is there keeps its owner, its
+    /// group and its mode, except that others lose access.
     File(FileDestination),
     /// A program that takes the value on standard input.
     Command(CommandDestination),
@@ -103,46 +105,6 @@ pub enum Probed {
     NotProbed(String),
 }
 
-/// A destination that can't take the value. Names it and says why; never holds the value.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("destination `{name}`: {reason}")]
-pub struct DestinationError {
-    pub name: String,
-    pub reason: String,
-    pub help: Option<String>,
-}
-
-impl DestinationError {
-    /// The error as told to the user.
-    pub fn finding(&self) -> Finding {
-        let finding = Finding::new(code::DESTINATION, self.to_string());
-        match &self.help {
-            Some(help) => finding.help(help.clone()),
-            None => finding,
-        }
-    }
-}
-
-/// Why a destination can't take a value, and what to do about it.
-struct Trouble {
-    reason: String,
-    help: Option<String>,
-}
-
-impl Trouble {
-    fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), help: None }
-    }
-
-    fn help(self, help: impl Into<String>) -> Self {
-        Self { help: Some(help.into()), ..self }
-    }
-
-    fn named(self, name: &str) -> DestinationError {
-        DestinationError { name: name.to_owned(), reason: self.reason, help: self.help }
-    }
-}
-
 /// Whether a destination may have this name. It becomes the name of a file, so that it must never
 /// lead to another folder.
 pub fn is_name(name: &str) -> bool {
@@ -185,6 +147,14 @@ pub async fn deliver(
     let receipt = receipt.map_err(|trouble| trouble.named(name))?;
     env.points.pass(Point::HandedOver(name)).map_err(stopped)?;
     Ok(receipt)
+}
+
+/// Whether a destination can be asked what it holds.
+pub fn reads_back(destination: &Destination) -> bool {
+    match destination {
+        Destination::File(_) => true,
+        Destination::Command(_) => false,
+    }
 }
 
 /// Whether the slot of a delivery holds the value with this fingerprint now. `None`: the destination

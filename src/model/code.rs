@@ -318,6 +318,9 @@ codes! {
     SECRET_LOST = "tokenform::apply::secret_lost", Warning,
         "A secret that is shown once was lost with an interrupted apply.",
         "Plan again; a token that was deleted is issued anew.";
+    PARTLY_DELIVERED = "tokenform::apply::partly_delivered", Error,
+        "A secret that is shown once reached some of its destinations and not all.",
+        "Mend the destination and plan again: the token is issued anew and brought to all of them.";
     UNFINISHED = "tokenform::apply::unfinished", Error,
         "An earlier apply was interrupted and left steps that may have happened.",
         "Mend what keeps it from being looked at, and apply again; `tokenform status` shows what is open.";

@@ -1,6 +1,6 @@
 //! What the ledger tells a planner, and the facts that a journal hands to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,8 @@ pub struct Past {
     pub enabled: Option<bool>,
     /// Slot ([`super::step::Delivery::slot`]) → fingerprint of the value it was given.
     pub delivered: BTreeMap<String, Fingerprint>,
+    /// Slots that were to get the present value and did not, and it can't be had again.
+    pub lacking: BTreeSet<String>,
     /// Id of a token → id of the one that it replaced, over all generations.
     pub replaced: BTreeMap<u64, u64>,
     /// Ids of replaced tokens that a step of ours disabled and that are still there, and when.
@@ -104,6 +106,9 @@ pub struct Facts {
     /// Until when an unlocked instance is not locked again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold_until: Option<Timestamp>,
+    /// Slots that were to get the value and did not, and it can't be had again.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub lacking: BTreeSet<String>,
 }
 
 impl Facts {
@@ -125,6 +130,7 @@ impl Facts {
             setting,
             earlier_setting,
             hold_until,
+            lacking,
         } = self;
         Self {
             fingerprint: fingerprint.or(earlier.fingerprint),
@@ -142,6 +148,7 @@ impl Facts {
             setting: setting.or(earlier.setting),
             earlier_setting: earlier_setting.or(earlier.earlier_setting),
             hold_until: hold_until.or(earlier.hold_until),
+            lacking: if lacking.is_empty() { earlier.lacking } else { lacking },
         }
     }
 }

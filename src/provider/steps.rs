@@ -63,6 +63,7 @@ pub struct Answer {
 }
 
 /// One look at whether a mutation happened.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and moved once")]
 pub enum Look {
     Happened(Answer),
     /// Surely not, or not yet.

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -13,15 +14,27 @@ pub fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(folder(target))
 }
 
+/// Puts `bytes` in place of `target`, which keeps its owner, its group and its mode, except that
+/// others lose access. A new one has mode 0600.
+pub fn replace_keeping(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    let draft = draft(target, bytes)?;
+    keep(target, draft.as_file())?;
+    draft.persist(target).map_err(|failed| failed.error)?;
+    sync_folder(folder(target))
+}
+
 /// Makes `target` with `bytes`, mode 0600; `AlreadyExists` if there is one.
 pub fn create(target: &Path, bytes: &[u8]) -> io::Result<()> {
     draft(target, bytes)?.persist_noclobber(target).map_err(|failed| failed.error)?;
     sync_folder(folder(target))
 }
 
-/// Shows that `target` could be replaced: makes, syncs and removes a file beside it.
+/// Shows that `target` could be replaced: makes, syncs and removes a file beside it, which could be
+/// given the target's owner.
 pub fn rehearse(target: &Path) -> io::Result<()> {
-    draft(target, b"")?.close()
+    let draft = draft(target, b"")?;
+    keep(target, draft.as_file())?;
+    draft.close()
 }
 
 /// Removes what killed runs left beside `target`: their drafts may hold a secret. Call it under a
@@ -60,6 +73,25 @@ fn draft(target: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     Ok(draft)
 }
 
+/// Gives a draft the owner, the group and the mode of its target, without access for others.
+fn keep(target: &Path, draft: &File) -> io::Result<()> {
+    let old = match fs::symlink_metadata(target) {
+        Ok(old) => old,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let new = draft.metadata()?;
+    if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+        let told = |error: io::Error| {
+            let (uid, gid) = (old.uid(), old.gid());
+            io::Error::new(error.kind(), format!("its owner (uid {uid}, gid {gid}) can't be kept: {error}"))
+        };
+        fchown(draft, Some(old.uid()), Some(old.gid())).map_err(told)?;
+    }
+    draft.set_permissions(fs::Permissions::from_mode(old.mode() & 0o770))?;
+    draft.sync_all()
+}
+
 /// A draft is renamed after the work folder could have moved, so its path is made absolute.
 fn absolute_folder(target: &Path) -> io::Result<PathBuf> {
     std::path::absolute(folder(target))
@@ -73,7 +105,6 @@ fn draft_prefix(target: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(folder)
@@ -95,6 +126,32 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), b"new");
         assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(names(dir.path()), ["a.env"]);
+    }
+
+    #[test]
+    fn a_file_of_somebody_keeps_its_owner_and_mode_and_others_lose_access() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("a.env");
+        for (before, after) in [(0o600, 0o600), (0o644, 0o640), (0o440, 0o440), (0o777, 0o770)] {
+            fs::write(&target, "old").unwrap();
+            fs::set_permissions(&target, fs::Permissions::from_mode(before)).unwrap();
+            // only root may give a file away; others show that their own stays theirs
+            let owner = if rustix::process::getuid().is_root() { Some(4711) } else { None };
+            std::os::unix::fs::chown(&target, owner, owner).unwrap();
+            let old = fs::metadata(&target).unwrap();
+            rehearse(&target).unwrap();
+            replace_keeping(&target, b"new").unwrap();
+            let new = fs::metadata(&target).unwrap();
+            assert_eq!((new.uid(), new.gid()), (old.uid(), old.gid()));
+            assert_eq!(new.mode() & 0o7777, after, "{before:o}");
+            assert_eq!(
+                (fs::read(&target).unwrap(), names(dir.path())),
+                (b"new".to_vec(), vec!["a.env".to_owned()])
+            );
+            fs::remove_file(&target).unwrap();
+        }
+        replace_keeping(&target, b"first").unwrap();
+        assert_eq!(fs::metadata(&target).unwrap().mode() & 0o7777, 0o600);
     }
 
     #[test]

@@ -103,6 +103,7 @@ fn renew(past: &mut Past, line: &Line, step: &Finished) {
     past.issued_after = None;
     past.seen_at = Some(line.at);
     past.fingerprint = facts.fingerprint.clone();
+    past.lacking = facts.lacking.clone();
     past.remote_id = facts.remote_id.or(past.remote_id);
     past.replaced.extend(facts.remote_id.zip(facts.predecessor));
     past.enabled = facts.enabled.or(past.enabled);
@@ -166,6 +167,16 @@ mod tests {
         assert_eq!((past.remote_id, past.replaced, past.enabled), (Some(8), [(8, 7)].into(), Some(true)));
         assert_eq!(past.delivered["a#K"], print("new"));
         assert_eq!(past.delivered["b#K"], print("old"));
+    }
+
+    #[test]
+    fn what_some_destination_lacks_is_remembered_until_the_next_token() {
+        let half = Facts { lacking: ["b#K".to_owned()].into(), ..issued("new", 8, Some(7)) };
+        let mut lines = vec![line(Verb::Issue, 1, half, &[("a#K", "new")])];
+        lines.push(line(Verb::Disable, 2, on(7), &[]));
+        assert_eq!(past(lines.clone()).unwrap().lacking, ["b#K".to_owned()].into());
+        lines.push(line(Verb::Issue, 3, issued("newer", 9, Some(8)), &[]));
+        assert!(past(lines).unwrap().lacking.is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod bad_input;
 mod cli;
 mod crash;
 mod credentials;
+mod destinations;
 mod drift;
 mod examples;
 mod faults;

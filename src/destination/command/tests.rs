@@ -92,6 +92,37 @@ async fn a_program_that_hangs_is_stopped() {
     assert!(told.contains("within 1 s"), "{told}");
 }
 
+/// A shell's own child holds no pipe of ours and would run on without its parent.
+#[tokio::test]
+async fn a_program_that_hangs_is_stopped_with_all_that_it_started() {
+    let room = room();
+    let pid = room.dir.path().join("pid");
+    let script = format!("sleep 300 >/dev/null 2>&1 & echo $! > '{}'; wait", pid.display());
+    let told = room.failure(&script, Some(Period::seconds(1))).await;
+    assert!(told.contains("was stopped"), "{told}");
+    let pid: i32 = fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+    let gone = |_| {
+        std::thread::sleep(Duration::from_millis(10));
+        let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // a zombie waits for whoever adopted it
+        state.is_empty() || state.contains(") Z ")
+    };
+    assert!((0..500).any(gone), "process {pid} still runs");
+}
+
+#[tokio::test]
+async fn failures_that_may_pass_are_told_from_those_that_last() {
+    let room = room();
+    let tries = |run: Vec<String>| {
+        let (room, limit) = (&room, Some(Period::seconds(1)));
+        async move { room.give(&program(run, None, limit)).await.unwrap_err().tries }
+    };
+    assert_eq!(tries(sh("cat >/dev/null; exit 1")).await, 4);
+    assert_eq!(tries(sh("cat >/dev/null; kill -9 $$")).await, 4);
+    assert_eq!(tries(sh("exec sleep 30")).await, 2);
+    assert_eq!(tries(vec!["/no/such".to_owned()]).await, 1);
+}
+
 #[tokio::test]
 async fn a_child_that_stays_behind_is_not_waited_for() {
     let to = program(sh("cat >/dev/null; sleep 5 &"), None, Some(Period::seconds(4)));

@@ -4,6 +4,7 @@ mod callers;
 mod check;
 mod drift;
 mod ibm;
+mod lacking;
 mod limits;
 mod lineage;
 mod logicmonitor;

@@ -1,6 +1,7 @@
 //! Pure: what a user's tokens should be + what they are → changes and steps.
 
 mod drift;
+mod lacking;
 mod lineage;
 mod steps;
 
@@ -106,7 +107,7 @@ impl<'a> Scene<'a> {
         draft.ages.extend(
             self.want.rotate.as_ref().and_then(|rotate| age(self.address, rotate, issued, self.cx.now)),
         );
-        if self.rotate_if_due(current, lineage, draft) {
+        if self.issue_again(current, lineage, draft) || self.rotate_if_due(current, lineage, draft) {
             return;
         }
         match (self.want.status, current.enabled()) {
@@ -254,7 +255,8 @@ impl<'a> Scene<'a> {
             past.fingerprint.is_some() && past.delivered.get(slot) == past.fingerprint.as_ref()
         };
         let fed = |slot: &String| ours && held(slot);
-        for slot in self.want.deliver.iter().map(|d| d.slot()).filter(|slot| !fed(slot)) {
+        let told = self.lacking(current);
+        for slot in self.want.deliver.iter().map(|d| d.slot()).filter(|s| !fed(s) && !told.contains(s)) {
             let until = next_due(self.want.rotate.as_ref(), self.issued(current));
             let when = match self.want.rotate {
                 Some(_) => "fed at the next rotation; now",

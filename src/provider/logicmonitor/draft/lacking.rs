@@ -1,0 +1,54 @@
+//! A token whose value did not reach every destination that was to have it. It was shown once, so the
+//! others can only be given another: a new token is issued beside it, and both old ones stay until
+//! that one is everywhere.
+
+use super::lineage::Lineage;
+use super::{Scene, used};
+use crate::model::change::Action;
+use crate::model::vocabulary::TokenStatus;
+use crate::provider::draft::{Draft, change, field};
+use crate::provider::logicmonitor::state::LiveToken;
+
+/// With so many replaced tokens still there no further one is issued by itself: a destination that
+/// never takes a value would else gather tokens with every apply.
+const UNRETIRED: usize = 2;
+
+impl<'a> Scene<'a> {
+    /// The declared slots that were to get this token's value and did not.
+    pub(super) fn lacking(self, current: &LiveToken) -> Vec<String> {
+        let past = self.cx.past(self.address);
+        let ours = past.remote_id == Some(current.id);
+        let slots = self.want.deliver.iter().map(|d| d.slot());
+        slots.filter(|slot| ours && past.lacking.contains(slot)).collect()
+    }
+
+    /// Issues anew what not everybody has. Says whether a token is drafted.
+    pub(super) fn issue_again(
+        self,
+        current: &'a LiveToken,
+        lineage: &Lineage<'a>,
+        draft: &mut Draft,
+    ) -> bool {
+        let slots = self.lacking(current).join(", ");
+        if slots.is_empty() || self.want.status == Some(TokenStatus::Disabled) || !current.enabled() {
+            return false;
+        }
+        let why = format!("{slots} never got the value of id {}, which can't be had again", current.id);
+        if lineage.predecessors.len() >= UNRETIRED {
+            let count = lineage.predecessors.len();
+            let what = format!(
+                "{why}; {count} replaced tokens are still there, so no other is issued by itself: mend the \
+                 destination, then plan with `--rotate {}`",
+                self.address
+            );
+            draft.wait(self.address, what, None);
+            return false;
+        }
+        let mut change = change(self.address, self.want.kind.as_str(), Action::Rotate, why);
+        let old = format!("id {} ({})", current.id, current.status_word());
+        change.fields.push(field("token", Some(&old), Some("(known after apply)")));
+        change.notes.push(used(current, self.cx.now));
+        change.notes.push(format!("id {} keeps working until it is retired", current.id));
+        self.issue(change, Some(current), draft)
+    }
+}
