@@ -10,8 +10,12 @@ use crate::child::Stop;
 use crate::end::End;
 use crate::place::{Place, Ran};
 
-/// What begins the job, and what goes on with it.
+/// What begins the job, and what goes on with it: one step after the other, so that points are the
+/// same in every run.
 const APPLY: [&str; 6] = ["apply", "spec", "--auto-approve", "--new-state", "--parallelism", "1"];
+
+/// The same with lanes beside each other, as it is by default.
+const IN_LANES: [&str; 4] = ["apply", "spec", "--auto-approve", "--new-state"];
 
 /// Runs after the disturbed ones until it must be done.
 const MOST_RUNS: usize = 4;
@@ -31,6 +35,8 @@ pub struct Case {
 pub enum How {
     /// The runs stop one after the other, each where it is told to; the last one goes undisturbed.
     Stops(Vec<Stop>),
+    /// The same with steps of several owners under way at once. Points come in another order each time.
+    InLanes(Vec<Stop>),
     /// The vendors kill the first run when they have made their change of this number.
     Vendors { last: usize },
     /// The vendors' side of a call fails, or its connection does.
@@ -89,18 +95,8 @@ impl Case {
     pub fn run(&self, wanted: &Undisturbed, keep: bool) -> Result {
         let mut ills = Ills::default();
         let (mut place, strict) = match &self.how {
-            How::Stops(stops) => {
-                let mut place = Place::new(Vec::new(), None);
-                for (number, stop) in (1..).zip(stops) {
-                    let ran = place.run(&APPLY, stop.clone(), PATIENT, None);
-                    ills.look(&place, &ran);
-                    // a later run has fewer points, and may end before it comes to its last
-                    if number == 1 || ran.code() != Some(0) {
-                        ended_as_told(&mut ills, stop, &ran);
-                    }
-                }
-                (place, stops.iter().all(|stop| matches!(stop, Stop::Kill { .. } | Stop::Unwind { .. })))
-            }
+            How::Stops(stops) => (stopped(&APPLY, stops, &mut ills), is_crash(stops)),
+            How::InLanes(stops) => (stopped(&IN_LANES, stops, &mut ills), is_crash(stops)),
             How::Vendors { last } => {
                 let mut place = Place::new(Vec::new(), Some(*last));
                 let ran = place.run(&APPLY, Stop::Nowhere, PATIENT, None);
@@ -120,6 +116,24 @@ impl Case {
         let kept = (keep && !ills.none()).then(|| place.keep());
         Result { ills, runs, kept }
     }
+}
+
+/// Runs it, and stops each run where it is to be stopped.
+fn stopped(args: &[&str], stops: &[Stop], ills: &mut Ills) -> Place {
+    let mut place = Place::new(Vec::new(), None);
+    for (number, stop) in (1..).zip(stops) {
+        let ran = place.run(args, stop.clone(), PATIENT, None);
+        ills.look(&place, &ran);
+        // a later run has fewer points, and may end before it comes to its last
+        if number == 1 || ran.code() != Some(0) {
+            ended_as_told(ills, stop, &ran);
+        }
+    }
+    place
+}
+
+fn is_crash(stops: &[Stop]) -> bool {
+    stops.iter().all(|stop| matches!(stop, Stop::Kill { .. } | Stop::Unwind { .. }))
 }
 
 impl Faulty {

@@ -35,6 +35,14 @@ pub fn all(undisturbed: &Undisturbed) -> Vec<Group> {
             }),
         },
         Group {
+            name: "lanes",
+            about: "SIGKILL at every point, with steps of several owners under way",
+            cases: stops(undisturbed, "lanes", |at| vec![Stop::Kill { at }])
+                .into_iter()
+                .map(in_lanes)
+                .collect(),
+        },
+        Group {
             name: "fail",
             about: "every point's call fails once",
             cases: stops(undisturbed, "fail", |at| vec![Stop::Fail { at, times: 1 }]),
@@ -61,6 +69,13 @@ fn stops(undisturbed: &Undisturbed, group: &str, stop: impl Fn(usize) -> Vec<Sto
         how: How::Stops(stop(at)),
     };
     (1..).zip(&undisturbed.points).map(case).collect()
+}
+
+fn in_lanes(case: Case) -> Case {
+    match case.how {
+        How::Stops(stops) => Case { how: How::InLanes(stops), ..case },
+        how => Case { how, ..case },
+    }
 }
 
 fn at_change(last: usize) -> Case {
