@@ -129,6 +129,8 @@ struct Count {
     converged: usize,
     /// Runs after the disturbed ones, at most.
     runs: usize,
+    /// Converged but for a reset that an unlock owes, which is told.
+    owed: usize,
     ills: BTreeMap<Ill, usize>,
 }
 
@@ -137,6 +139,7 @@ impl Count {
         self.tried += 1;
         self.converged += usize::from(!result.ills.has(Ill::Other));
         self.runs = self.runs.max(result.runs);
+        self.owed += usize::from(result.owed);
         for (ill, text) in &result.ills.0 {
             *self.ills.entry(*ill).or_default() += 1;
             say(&format!("WRONG {}: {ill:?}: {text}", case.name));
@@ -150,6 +153,7 @@ impl Count {
         self.tried += other.tried;
         self.converged += other.converged;
         self.runs = self.runs.max(other.runs);
+        self.owed += other.owed;
         for (ill, count) in &other.ills {
             *self.ills.entry(*ill).or_default() += count;
         }
@@ -164,8 +168,11 @@ impl Count {
             .iter()
             .map(|(ill, words)| format!("{words} {}", self.ills.get(ill).copied().unwrap_or(0)))
             .collect();
-        let Self { tried, converged, runs, .. } = self;
-        format!("points tried {tried}, converged {converged} (in {runs} runs at most), {}", zeros.join(", "))
+        let Self { tried, converged, runs, owed, .. } = self;
+        let zeros = zeros.join(", ");
+        format!(
+            "points tried {tried}, converged {converged} (in {runs} runs at most; in {owed} a reset is owed and told), {zeros}"
+        )
     }
 }
 
