@@ -129,8 +129,8 @@ struct Count {
     converged: usize,
     /// Runs after the disturbed ones, at most.
     runs: usize,
-    /// Converged but for a reset that an unlock owes, which is told.
-    owed: usize,
+    /// Converged but for what is left to a person and told.
+    left: usize,
     ills: BTreeMap<Ill, usize>,
 }
 
@@ -139,7 +139,7 @@ impl Count {
         self.tried += 1;
         self.converged += usize::from(!result.ills.has(Ill::Other));
         self.runs = self.runs.max(result.runs);
-        self.owed += usize::from(result.owed);
+        self.left += usize::from(result.left);
         for (ill, text) in &result.ills.0 {
             *self.ills.entry(*ill).or_default() += 1;
             say(&format!("WRONG {}: {ill:?}: {text}", case.name));
@@ -153,7 +153,7 @@ impl Count {
         self.tried += other.tried;
         self.converged += other.converged;
         self.runs = self.runs.max(other.runs);
-        self.owed += other.owed;
+        self.left += other.left;
         for (ill, count) in &other.ills {
             *self.ills.entry(*ill).or_default() += count;
         }
@@ -168,10 +168,10 @@ impl Count {
             .iter()
             .map(|(ill, words)| format!("{words} {}", self.ills.get(ill).copied().unwrap_or(0)))
             .collect();
-        let Self { tried, converged, runs, owed, .. } = self;
+        let Self { tried, converged, runs, left, .. } = self;
         let zeros = zeros.join(", ");
         format!(
-            "points tried {tried}, converged {converged} (in {runs} runs at most; in {owed} a reset is owed and told), {zeros}"
+            "points tried {tried}, converged {converged} (in {runs} runs at most; in {left} something is left to a person, and told), {zeros}"
         )
     }
 }
