@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod exit;
+mod forget;
 mod format;
 mod history;
 mod interrupts;
@@ -127,6 +128,7 @@ enum Command {
     Show(show::Show),
     Check(check::Check),
     Status(status::Status),
+    Forget(forget::Forget),
     Lock(lock::Lock),
     History(history::History),
     Sandbox(sandbox::Sandbox),
@@ -196,6 +198,7 @@ fn run(cli: Cli, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
         Command::Apply(command) => apply::run(&command, global, env, output),
         Command::Show(command) => show::run(&command, global, &env, output),
         Command::Check(command) => check::run(&command, global, &env, output),
+        Command::Forget(command) => forget::run(&command, global, &env, output),
         Command::Status(command) => status::run(&command, global, &env, output),
         Command::Lock(command) => lock::run(&command, global, &env, output),
         Command::History(command) => history::run(&command, global, &env, output),

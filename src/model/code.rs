@@ -382,9 +382,11 @@ mod tests {
     use super::*;
 
     /// What the command line knows; a command or a flag that is built joins them.
-    const COMMANDS: [&str; 10] =
-        ["apply", "check", "help", "lock", "plan", "sandbox", "schema", "show", "status", "validate"];
-    const FLAGS: [&str; 5] = ["--auto-approve", "--guided", "--new-state", "--sandbox", "--state"];
+    const COMMANDS: [&str; 11] = [
+        "apply", "check", "forget", "help", "lock", "plan", "sandbox", "schema", "show", "status", "validate",
+    ];
+    const FLAGS: [&str; 7] =
+        ["--auto-approve", "--guided", "--new-state", "--rotate", "--sandbox", "--state", "--target"];
     /// Words that the product has a command for, which is not built yet.
     const NOT_BUILT: [&str; 7] = ["completions", "explain", "import", "man", "resume", "snapshot", "unlock"];
 

@@ -107,6 +107,7 @@ pub fn rotate() -> Rotate {
     Rotate {
         max_age: Some(Period::days(90)),
         issued_after: None,
+        assume_issued: None,
         rationale: None,
         overlap: Period::hours(24),
         idle: Period::hours(24),

@@ -16,6 +16,8 @@ pub enum Issued {
     At(Timestamp),
     /// Elsewhere, at some time after this instant: until then another value was in its place.
     After(Timestamp),
+    /// Nobody tells; the spec states it.
+    Assumed(Timestamp),
     /// Why nothing is known.
     Unknown(&'static str),
 }
@@ -24,15 +26,23 @@ impl Issued {
     /// The instant, where it is known exactly.
     pub fn at(self) -> Option<Timestamp> {
         match self {
-            Self::At(at) => Some(at),
+            Self::At(at) | Self::Assumed(at) => Some(at),
             Self::After(_) | Self::Unknown(_) => None,
+        }
+    }
+
+    /// What the spec states counts where nobody else knows anything.
+    fn or_stated(self, rotate: &Rotate) -> Self {
+        match (self, rotate.assume_issued) {
+            (Self::Unknown(_), Some(at)) => Self::Assumed(at),
+            _ => self,
         }
     }
 
     /// The earliest instant at which it can have been issued: it is no older than that.
     fn earliest(self) -> Option<Timestamp> {
         match self {
-            Self::At(at) | Self::After(at) => Some(at),
+            Self::At(at) | Self::Assumed(at) | Self::After(at) => Some(at),
             Self::Unknown(_) => None,
         }
     }
@@ -53,6 +63,7 @@ pub struct Due {
 /// neither condition; one that is known to be no older than allowed does).
 pub fn due(rotate: &Rotate, issued: Issued, now: Timestamp) -> Option<Due> {
     let asked = rotate.max_age.is_some() || rotate.issued_after.is_some();
+    let issued = issued.or_stated(rotate);
     let Some(earliest) = issued.earliest() else {
         let incident = rotate.issued_after.is_some();
         return asked.then(|| Due {
@@ -66,6 +77,10 @@ pub fn due(rotate: &Rotate, issued: Issued, now: Timestamp) -> Option<Due> {
     let before = rotate.issued_after.filter(|after| earliest <= *after);
     let reason = match (issued, before, too_old) {
         (_, None, None) => return None,
+        (Issued::Assumed(at), Some(after), _) => {
+            format!("issued {at} (assume_issued), before issued_after {after}")
+        }
+        (Issued::Assumed(at), None, Some(max)) => format!("{} (assume_issued)", old(at, max, now)),
         (Issued::At(at), Some(after), _) => format!("issued {at}, before issued_after {after}"),
         (Issued::At(at), None, Some(max)) => old(at, max, now),
         (_, Some(after), _) => format!("{}, issued_after {after}", unknown(issued)),
@@ -78,11 +93,13 @@ pub fn due(rotate: &Rotate, issued: Issued, now: Timestamp) -> Option<Due> {
 
 /// When the next rotation is due, at the latest.
 pub fn next_due(rotate: Option<&Rotate>, issued: Issued) -> Option<Timestamp> {
-    Some(rotate?.max_age?.after(issued.earliest()?))
+    let rotate = rotate?;
+    Some(rotate.max_age?.after(issued.or_stated(rotate).earliest()?))
 }
 
 /// How old a token is by its rotation's conditions; `None` if there is none.
 pub fn age(address: &Address, rotate: &Rotate, issued: Issued, now: Timestamp) -> Option<Age> {
+    let issued = issued.or_stated(rotate);
     let earliest = issued.earliest();
     let by_age = next_due(Some(rotate), issued);
     let by_incident = rotate.issued_after.filter(|after| earliest.is_some_and(|at| at <= *after));
@@ -92,6 +109,7 @@ pub fn age(address: &Address, rotate: &Rotate, issued: Issued, now: Timestamp) -
         (_, Issued::Unknown(_)) => unknown(issued),
         (Some(due), Issued::After(_)) => format!("{}, {}", unknown(issued), when(due, now)),
         (Some(due), Issued::At(_)) => when(due, now),
+        (Some(due), Issued::Assumed(_)) => format!("{} (assume_issued)", when(due, now)),
         (None, _) => "not due".to_owned(),
     };
     asked.then(|| Age { address: address.clone(), issued_at: issued.at(), due_at, says })
@@ -99,7 +117,7 @@ pub fn age(address: &Address, rotate: &Rotate, issued: Issued, now: Timestamp) -
 
 fn unknown(issued: Issued) -> String {
     match issued {
-        Issued::At(at) => format!("issued {at}"),
+        Issued::At(at) | Issued::Assumed(at) => format!("issued {at}"),
         Issued::After(at) => format!("age unknown: issued outside tokenform after {at}"),
         Issued::Unknown(why) => format!("age unknown: {why}"),
     }
@@ -141,6 +159,7 @@ mod tests {
         Rotate {
             max_age: max_age.map(|p| p.parse().unwrap()),
             issued_after: issued_after.map(at),
+            assume_issued: None,
             rationale: None,
             overlap: Period::hours(24),
             idle: Period::hours(24),
@@ -203,5 +222,23 @@ mod tests {
         );
         let reason = due(&ninety, Issued::At(at("2026-08-21T10:00:00Z")), at(NOW)).unwrap().reason;
         assert_eq!(reason, "93d old, max_age 90d, 3d late");
+    }
+
+    #[test]
+    fn what_the_spec_states_counts_only_where_nobody_knows() {
+        let now = at(NOW);
+        let stated = Rotate { assume_issued: Some(at("2026-11-01T00:00:00Z")), ..rotate(Some("90d"), None) };
+        assert!(due(&stated, Issued::Unknown("x"), now).is_none());
+        assert_eq!(next_due(Some(&stated), Issued::Unknown("x")), Some(at("2027-01-30T00:00:00Z")));
+        let old = Rotate { assume_issued: Some(at("2026-01-01T00:00:00Z")), ..stated.clone() };
+        let due_now = due(&old, Issued::Unknown("x"), now).unwrap();
+        assert!(
+            due_now.reason.ends_with("(assume_issued)") && !due_now.only_unknown_age,
+            "{}",
+            due_now.reason
+        );
+        let known = Issued::At(at("2026-11-20T00:00:00Z"));
+        assert!(due(&old, known, now).is_none(), "what is known is not overruled");
+        assert!(due(&old, Issued::After(at("2026-11-20T00:00:00Z")), now).is_none());
     }
 }

@@ -41,6 +41,8 @@ impl Desired {
 pub struct Rotate {
     pub max_age: Option<Period>,
     pub issued_after: Option<Timestamp>,
+    /// When a value of unknown age was issued, as the spec states it.
+    pub assume_issued: Option<Timestamp>,
     pub rationale: Option<String>,
     /// How long old and new both work.
     pub overlap: Period,

@@ -426,10 +426,16 @@ fn names_are_checked() {
 }
 
 #[test]
+fn a_stated_issue_time_lies_in_the_past() {
+    let stated = |at: &str| told_of_token(&format!("{{ rotate: {{ assume_issued: {at} }} }}"));
+    assert_eq!(stated("2026-01-01T00:00:00Z"), [] as [&str; 0]);
+    assert_eq!(stated("2099-01-01T00:00:00Z"), ["rotate: 2099-01-01T00:00:00Z"]);
+}
+
+#[test]
 fn what_is_not_built_yet_is_named() {
     for (text, place) in [
         (lm("{ api_tokens: { t: { rotate: { strategy: replace } } } }"), "replace"),
-        (lm("{ api_tokens: { t: { rotate: { assume_issued: 2026-01-01T00:00:00Z } } } }"), "assume_issued"),
         (lm("{ api_tokens: { t: { reenable: always } } }"), "reenable"),
         (
             "version: 1\nlogicmonitor: { a: { account: a, credential: { bearer: { env: K } }, unlisted_tokens: { action: report, unused_for: 90d, except: [7, \"x*\"], users: all } } }\n".into(),

@@ -132,3 +132,20 @@ fn a_new_destination_says_how_it_is_fed_now() {
     );
     place.run(&["plan", SPEC, "--sandbox"]).exits(0).says(&hint);
 }
+
+#[test]
+fn what_is_forgotten_is_of_unknown_age_again_and_the_ledger_says_why() {
+    let place = Place::example("quickstart");
+    let sre = "ibm.prod.mon-dev.team[\"SRE\"]";
+    place.run(&["forget", sre, SPEC, "--sandbox"]).exits(1).says("there is no state");
+    place.run(&["apply", SPEC, "--sandbox", "--auto-approve", "--new-state"]).exits(0);
+    let wrong = ["forget", "ibm.prod.mon-dev.team[\"SER\"]", SPEC, "--sandbox"];
+    place.run(&wrong).exits(1).says("did you mean `ibm.prod.mon-dev.team[\"SRE\"]`?");
+    let forget = ["forget", sre, SPEC, "--sandbox", "--reason", "moved away"];
+    place.run(&forget).exits(0).says(&format!("Forgotten: {sre}"));
+    place.run(&forget).exits(1).says("the ledger remembers nothing of");
+    let ledger = place.read(&format!("{STATE}/ledger.jsonl"));
+    let last = ledger.lines().last().unwrap();
+    assert!(last.contains("moved away") && last.contains("forgotten"), "{last}");
+    place.run(&["plan", SPEC, "--sandbox", "--detailed-exitcode"]).exits(2).says("age unknown");
+}

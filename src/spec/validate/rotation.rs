@@ -41,12 +41,17 @@ pub fn rotate(
     let rotate = Rotate {
         max_age: period(&spec.max_age),
         issued_after: spec.issued_after.get().map(|instant: &Instant| instant.0),
+        assume_issued: spec.assume_issued.get().map(|instant| instant.0),
         rationale: spec.rationale.cloned(),
         overlap: period(&spec.overlap).unwrap_or(OVERLAP),
         idle: period(&spec.idle).unwrap_or(IDLE),
         soak: period(&spec.soak).unwrap_or(SOAK),
     };
     max_age(checker, at, place, &rotate, replaced);
+    if rotate.assume_issued.is_some_and(|issued| issued > checker.around.now) {
+        let message = "`assume_issued` lies in the future: no token was issued then";
+        checker.error(code::SPEC_ROTATE, at, message, place.place(&["assume_issued"]), "later than now");
+    }
     if rotate.issued_after.is_some_and(|after| after > checker.around.now) {
         let message = "`issued_after` lies in the future: no token could satisfy it";
         checker.error(code::SPEC_ROTATE, at, message, place.place(&["issued_after"]), "later than now");
@@ -57,9 +62,6 @@ pub fn rotate(
 fn not_yet(checker: &mut Checker<'_>, at: &Address, place: &Entry, spec: &RotateSpec) {
     if spec.strategy.get() == Some(&Strategy::Replace) {
         checker.not_yet(at, "strategy: replace", place.place(&["strategy"]));
-    }
-    if let Some(entry) = place.get("assume_issued") {
-        checker.not_yet(at, "assume_issued", entry.key_at);
     }
 }
 
