@@ -38,6 +38,7 @@ use crate::model::outcome::{Line, Outcome};
 use crate::model::secret::DigestKey;
 use crate::model::step::{Step, StepId};
 use crate::plan::check::Admitted;
+use crate::plan::document::Plan;
 use crate::provider::registry;
 use crate::provider::state::Desired;
 use crate::provider::steps::Context;
@@ -116,6 +117,22 @@ pub async fn apply(admitted: &Admitted, sealed: &[u8], ground: &Ground<'_>) -> R
     Ok(run.close().await)
 }
 
+/// What the interrupted apply has done that an amended plan goes on with.
+fn taken_over(plan: &Plan) -> BTreeMap<StepId, Facts> {
+    let rows = plan.amends.iter().flat_map(|amends| &amends.covered);
+    rows.map(|row| {
+        let facts = Facts {
+            fingerprint: Some(row.fingerprint.clone()),
+            issued_at: Some(row.at),
+            remote_id: Some(row.team_id),
+            proof: Some(row.proof),
+            ..Facts::default()
+        };
+        (row.step.clone(), facts)
+    })
+    .collect()
+}
+
 /// `20261122T101500Z-1f3a9c20`: sorts by time, never collides.
 fn apply_id(env: &Env) -> String {
     let at = env.clock.now().strftime("%Y%m%dT%H%M%SZ").to_string();
@@ -175,7 +192,7 @@ impl<'a> Run<'a> {
             journal,
             writer: power(admitted, &ground.reader),
             changed: RefCell::default(),
-            done: RefCell::default(),
+            done: taken_over(plan).into(),
             reasons: reasons.collect(),
             fates: plan.steps.iter().map(|_| Fate::Waiting).collect::<Vec<_>>().into(),
             broken: RefCell::default(),

@@ -1,9 +1,12 @@
 //! Facts that the checker judges a plan by: written by the providers' drafts, covered by the seal.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::address::Address;
+use super::history::Proof;
+use super::secret::Fingerprint;
 use super::step::StepId;
 
 /// Facts that the checker judges by; the seal covers them.
@@ -25,6 +28,34 @@ pub struct Evidence {
     /// Changes that are due only because an age is unknown in a state without a ledger: they need
     /// a reviewed plan, a typed `yes`, or `--new-state`.
     pub new_state: Vec<StepId>,
+}
+
+/// What an amended plan takes over from the interrupted apply that it goes on with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Amends {
+    /// The apply's id.
+    pub apply: String,
+    /// Resets that need not be made again.
+    pub covered: Vec<Covered>,
+}
+
+// PRODUCT section 3, `lock-covers-all`
+/// A reset that an interrupted run of the same plan made and proved, and whose key is still the one
+/// that it left: it covers its team for a lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Covered {
+    /// The team's token.
+    pub address: Address,
+    pub team_id: u64,
+    /// The step that did it; the lock needs it like one of its own plan.
+    pub step: StepId,
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Of the key that it left.
+    pub fingerprint: Fingerprint,
+    pub proof: Proof,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

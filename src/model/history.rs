@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::Address;
 use super::secret::Fingerprint;
+use super::step::StepId;
 use super::who::Who;
 
 /// The ledger, added up per object.
@@ -17,6 +18,8 @@ pub struct History {
     pub objects: BTreeMap<Address, Past>,
     /// When the last step of each connection was finished: tokenform's last sure look at it.
     pub looked_at: BTreeMap<Address, Timestamp>,
+    /// The apply that a plan goes on with, if it goes on with one.
+    pub interrupted: Option<Interrupted>,
 }
 
 impl History {
@@ -24,6 +27,14 @@ impl History {
     pub fn below<'h>(&'h self, address: &'h Address) -> impl Iterator<Item = (&'h Address, &'h Past)> {
         self.objects.range(address..).take_while(|(object, _)| address.covers(object))
     }
+}
+
+/// What an interrupted apply has done, for a plan that amends its plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interrupted {
+    pub apply_id: String,
+    /// Its done resets.
+    pub resets: BTreeMap<StepId, Facts>,
 }
 
 /// What is remembered of one object: the latest of each fact.
@@ -163,8 +174,9 @@ pub struct Receipt {
     pub at: Option<Timestamp>,
 }
 
-/// How a reset was judged (PRODUCT section 2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+// PRODUCT section 2
+/// How a reset was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Proof {
     /// The old value was tried and refused.

@@ -14,7 +14,9 @@ use crate::model::address::Address;
 use crate::model::age::Age;
 use crate::model::asked::{Asked, Extent};
 use crate::model::change::{Action, Change, Waiting};
-pub use crate::model::evidence::{CallerEvidence, EnabledCount, Evidence, VisibleTeam, VisibleTeams};
+pub use crate::model::evidence::{
+    Amends, CallerEvidence, Covered, EnabledCount, Evidence, VisibleTeam, VisibleTeams,
+};
 use crate::model::secret::Digest;
 use crate::model::step::{Expect, Step, StepId};
 use crate::model::vocabulary::Target;
@@ -41,6 +43,9 @@ pub struct Plan {
     /// What a plan that is not complete holds besides what was asked for, and what it lacks.
     #[serde(default)]
     pub extent: Extent,
+    /// The interrupted apply that it goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amends: Option<Amends>,
     /// Where the spec was, for `apply PLANFILE`.
     pub spec_path: PathBuf,
     pub spec_digest: Digest,

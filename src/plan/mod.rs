@@ -16,14 +16,15 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use self::document::{FORMAT_VERSION, Plan, PlanFinding, Source, Summary};
+use self::document::{Amends, Covered, FORMAT_VERSION, Plan, PlanFinding, Source, Summary};
 use crate::model::asked::{Asked, Extent};
 use crate::model::code;
 use crate::model::evidence::{CallerEvidence, Evidence};
 use crate::model::finding::Finding;
 use crate::model::history::History;
 use crate::model::secret::{Digest, DigestKey};
-use crate::model::step::Expect;
+use crate::model::step::{Expect, Need, Rule, Step};
+use crate::model::verb::Verb;
 use crate::model::vocabulary::{Period, Target};
 use crate::provider::draft::{Context, Draft};
 use crate::provider::registry;
@@ -68,11 +69,13 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
     let mut findings = Vec::new();
     let mut live = BTreeSet::new();
     let mut steps = Vec::new();
+    let mut covered = Vec::new();
     for draft in drafts {
         findings.extend(draft.findings);
         live.extend(draft.live);
         plan.waiting.extend(draft.waiting);
         plan.ages.extend(draft.ages);
+        covered.extend(draft.covered);
         for drafted in draft.changes {
             plan.changes.push(drafted.change);
             steps.extend(drafted.steps);
@@ -93,11 +96,25 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
     if !inputs.asked.target.is_empty() {
         target::narrow(&mut plan, &mut findings, &registry::declared(inputs.desired));
     }
+    amend(&mut plan, inputs.history, covered);
     plan.live_digest = live_digest(&plan.live, inputs.key);
     plan.summary = Summary::of(&plan.changes, &plan.steps);
     plan.findings = findings.iter().map(PlanFinding::from).collect();
     plan.invariants = check::judge(&plan);
     Planned { plan, findings }
+}
+
+/// Resets of the interrupted apply that count: the lock needs each like one of this plan.
+fn amend(plan: &mut Plan, history: &History, mut covered: Vec<Covered>) {
+    covered.retain(|row| {
+        let is_its_lock = |step: &&mut Step| step.verb == Verb::Lock && step.address == row.address.lane();
+        let lock = plan.steps.iter_mut().find(is_its_lock);
+        let need = Need { step: row.step.clone(), rule: Rule::ResetBeforeLock };
+        lock.map(|lock| lock.needs.push(need)).is_some()
+    });
+    if let Some(interrupted) = history.interrupted.as_ref().filter(|_| !covered.is_empty()) {
+        plan.amends = Some(Amends { apply: interrupted.apply_id.clone(), covered });
+    }
 }
 
 /// HMAC over the digests of every live object that the plan rests on.
@@ -120,6 +137,7 @@ fn empty(inputs: &Inputs<'_>) -> Plan {
             not_contacted: inputs.snapshot.left_out.iter().cloned().collect(),
             ..Extent::default()
         },
+        amends: None,
         spec_path: inputs.spec_path.clone(),
         spec_digest: inputs.spec_digest.clone(),
         live_digest: live_digest(&[], inputs.key),

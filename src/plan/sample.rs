@@ -146,7 +146,8 @@ fn steps(plan: &Plan) -> Vec<String> {
     let numbers = super::document::numbers(plan);
     let step = |(s, n): (&crate::model::step::Step, usize)| {
         let shape = s.shape.map_or(String::new(), |shape| format!(" {}", shape.as_str()));
-        let after = s.needs.iter().map(|need| format!("{} {}", numbers[&need.step], need.rule.as_str()));
+        let number = |id| numbers.get(id).map_or("an earlier run".to_owned(), ToString::to_string);
+        let after = s.needs.iter().map(|need| format!("{} {}", number(&need.step), need.rule.as_str()));
         let after = after.collect::<Vec<_>>().join(", ");
         let after = if after.is_empty() { after } else { format!(" after {after}") };
         let to = s.destinations.iter().map(|d| format!(" > {}", d.slot())).collect::<String>();

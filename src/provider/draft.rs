@@ -6,7 +6,7 @@ use crate::model::address::Address;
 use crate::model::age::Age;
 use crate::model::asked::Asked;
 use crate::model::change::{Action, Change, Field, Waiting};
-use crate::model::evidence::{EnabledCount, VisibleTeams};
+use crate::model::evidence::{Covered, EnabledCount, VisibleTeams};
 use crate::model::finding::Finding;
 use crate::model::history::{History, Past};
 use crate::model::secret::DigestKey;
@@ -63,6 +63,8 @@ pub struct Draft {
     pub enabled_counts: Vec<EnabledCount>,
     /// Steps that are due only because an age is unknown.
     pub unknown_age: Vec<StepId>,
+    /// Resets of the interrupted apply that this plan goes on with and that need not be made again.
+    pub covered: Vec<Covered>,
 }
 
 /// A change with its steps. `needs` of the steps are empty: ordering is the planner's.

@@ -44,6 +44,7 @@ pub fn empty() -> Plan {
         complete: true,
         asked: Asked::default(),
         extent: Extent::default(),
+        amends: None,
         spec_path: "tokens.yaml".into(),
         spec_digest: key.digest("spec", b""),
         live_digest: key.digest("live", b""),

@@ -66,6 +66,7 @@ pub(crate) fn small_plan() -> Plan {
         complete: true,
         asked: Asked::default(),
         extent: Extent::default(),
+        amends: None,
         spec_path: "spec.yaml".into(),
         spec_digest: spec_digest(&written(&small_desired()), &key()),
         live_digest: live_digest(&live(), &key()),

@@ -9,7 +9,7 @@ mod order;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::document::{Evidence, Invariant, Plan, PlanFinding, VisibleTeams};
+use super::document::{Covered, Evidence, Invariant, Plan, PlanFinding, VisibleTeams};
 use crate::model::address::Address;
 use crate::model::finding::Severity;
 use crate::model::step::{Rule, Shape, Step, StepId};
@@ -113,6 +113,11 @@ impl<'a> View<'a> {
     /// `12`, as people see it.
     fn number(&self, step: &Step) -> String {
         self.position.get(&step.id).map_or("?".into(), |i| (i + 1).to_string())
+    }
+
+    /// The reset of an interrupted run that a lock needs by this id.
+    fn covered(&self, id: &StepId) -> Option<&'a Covered> {
+        self.plan.amends.iter().flat_map(|amends| &amends.covered).find(|covered| covered.step == *id)
     }
 
     fn visible(&self, instance: &Address) -> Option<&'a VisibleTeams> {

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{Verdict, View, has_need, is_caller, list, verdict};
 use crate::model::change::Action;
-use crate::model::step::{Rule, Shape, Step};
+use crate::model::evidence::VisibleTeam;
+use crate::model::step::{Rule, Shape, Step, StepId};
 use crate::model::verb::Verb;
+use crate::model::vocabulary::Period;
 
 /// I1: every rule is an edge with its name on it; locks and unlocks cover every visible team.
 pub(super) fn order_and_coverage(view: &View<'_>) -> Verdict {
@@ -18,6 +20,7 @@ pub(super) fn order_and_coverage(view: &View<'_>) -> Verdict {
     for unlock in view.of_verb(Verb::Unlock) {
         covers(view, unlock, &mut breaks, &mut proof);
     }
+    amends_fit(view, &mut breaks);
     shapes_fit(view, &mut breaks);
     retirement_is_ordered(view, &mut breaks);
     caller_is_last(view, &mut breaks);
@@ -36,6 +39,7 @@ fn well_formed(view: &View<'_>) -> Vec<String> {
     for (i, step) in view.steps.iter().enumerate() {
         for need in &step.needs {
             match view.position.get(&need.step) {
+                None if view.covered(&need.step).is_some() => {}
                 None => {
                     breaks.push(format!("step {} needs `{}`, which is not in the plan", i + 1, need.step))
                 }
@@ -99,7 +103,7 @@ fn stands_for(action: Action, step: &Step) -> bool {
 fn lock_is_last(view: &View<'_>, lock: &Step, breaks: &mut Vec<String>) {
     for other in view.lane(lock) {
         let rules: &[Rule] = match other.verb {
-            Verb::Reset => &[Rule::ResetBeforeLock, Rule::LockCoversAll],
+            Verb::Reset => &COVERING,
             _ => &[Rule::LockLast],
         };
         if !has_need(lock, other, rules) {
@@ -123,7 +127,7 @@ fn covers(view: &View<'_>, switch: &Step, breaks: &mut Vec<String>, proof: &mut 
     if visible.teams.is_empty() {
         breaks.push(format!("{} {number} of {} covers no visible team", switch.verb, switch.address));
     }
-    let mut resets = Vec::new();
+    let (mut resets, mut taken) = (Vec::new(), Vec::new());
     for team in &visible.teams {
         if team.ignored && switch.verb == Verb::Lock {
             continue;
@@ -134,6 +138,7 @@ fn covers(view: &View<'_>, switch: &Step, breaks: &mut Vec<String>, proof: &mut 
         });
         match reset {
             Some(reset) => resets.push(view.number(reset)),
+            None if taken_over(view, switch, team) => taken.push(team.address.to_string()),
             None => breaks.push(format!(
                 "{} {number} of {} has no ordered reset of {} (lock-covers-all)",
                 switch.verb, switch.address, team.address
@@ -141,14 +146,56 @@ fn covers(view: &View<'_>, switch: &Step, breaks: &mut Vec<String>, proof: &mut 
         }
     }
     proof.push(match switch.verb {
+        Verb::Lock if !taken.is_empty() => format!(
+            "lock {number} of {} after resets {}, and after those of the interrupted apply of {}",
+            switch.address,
+            list(&resets),
+            list(&taken)
+        ),
         Verb::Lock => format!("lock {number} of {} after resets {}", switch.address, list(&resets)),
         _ => format!("unlock {number} of {} before resets {}", switch.address, list(&resets)),
     });
 }
 
+/// Whether a reset of the interrupted apply stands for one of this plan: only before a lock.
+fn taken_over(view: &View<'_>, switch: &Step, team: &VisibleTeam) -> bool {
+    let needed = switch.needs.iter().filter(|need| COVERING.contains(&need.rule));
+    let mut rows = needed.filter_map(|need| view.covered(&need.step));
+    switch.verb == Verb::Lock && rows.any(|row| row.address == team.address && row.team_id == team.id)
+}
+
+/// The rules that tie a reset to the lock that it covers a team for.
+const COVERING: [Rule; 2] = [Rule::ResetBeforeLock, Rule::LockCoversAll];
+
+/// How long a reset of an interrupted apply covers its team.
+const COVERS_FOR: Period = Period::hours(24);
+
+/// What is taken over from an interrupted apply are resets alone, each of a team of an instance that
+/// this plan locks, each once, none of them older than a day.
+fn amends_fit(view: &View<'_>, breaks: &mut Vec<String>) {
+    let made = view.plan.created_at;
+    let mut seen = BTreeSet::new();
+    for row in view.plan.amends.iter().flat_map(|amends| &amends.covered) {
+        let mut wrong = |why: &str| breaks.push(format!("`{}` of an earlier run {why}", row.step));
+        if row.step != StepId::new(Verb::Reset, &row.address, 1) {
+            wrong("is not the reset of its team");
+        }
+        if view.position.contains_key(&row.step) || !seen.insert(&row.step) {
+            wrong("stands twice");
+        }
+        if row.at > made || COVERS_FOR.after(row.at) < made {
+            wrong("is not of the last 24 h");
+        }
+        let needs_it = |lock: &Step| lock.needs.iter().any(|need| need.step == row.step);
+        if !view.of_verb(Verb::Lock).any(|lock| lock.address == row.address.lane() && needs_it(lock)) {
+            wrong("covers no lock");
+        }
+    }
+}
+
 fn in_order(switch: &Step, reset: &Step) -> bool {
     match switch.verb {
-        Verb::Lock => has_need(switch, reset, &[Rule::ResetBeforeLock, Rule::LockCoversAll]),
+        Verb::Lock => has_need(switch, reset, &COVERING),
         _ => has_need(reset, switch, &[Rule::UnlockBeforeReset]),
     }
 }

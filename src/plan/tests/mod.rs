@@ -1,5 +1,6 @@
 //! Wish + observation → changes and steps, as inline snapshots; the checker; properties.
 
+mod amended;
 mod callers;
 mod check;
 mod drift;

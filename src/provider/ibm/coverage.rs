@@ -17,7 +17,7 @@ use crate::model::vocabulary::Period;
 use crate::provider::steps::Context;
 
 /// How long a reset of an interrupted run covers its team (PRODUCT section 3).
-const COVERED_FOR: Period = Period::hours(24);
+pub const COVERED_FOR: Period = Period::hours(24);
 
 /// Reads the key of every team that a lock must cover and compares it with its reset. Gives one of
 /// them back: it must be refused afterwards.

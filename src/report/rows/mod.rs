@@ -108,11 +108,20 @@ impl View<'_> {
         for id in ids {
             match self.numbers.get(id) {
                 Some(number) => known.push(*number),
-                None => unknown.push(format!("`{}` (not in this plan)", safe::shown(id))),
+                None => unknown.push(format!("`{}` ({})", safe::shown(id), self.whence(id))),
             }
         }
         known.sort_unstable();
         let known = known.iter().map(ToString::to_string);
         known.chain(unknown).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Why a step that others need is not in the plan.
+    fn whence(&self, id: &StepId) -> &'static str {
+        let covered = self.plan.amends.iter().flat_map(|amends| &amends.covered);
+        match covered.into_iter().any(|row| row.step == *id) {
+            true => "done by the apply that this plan amends",
+            false => "not in this plan",
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Notice, View};
 use crate::model::asked::PulledIn;
 use crate::model::vocabulary::Target;
-use crate::plan::document::{PlanFinding, Source};
+use crate::plan::document::{Covered, PlanFinding, Source};
 use crate::provider::state::Limits;
 use crate::report::safe;
 use crate::report::style::Tone;
@@ -13,7 +13,15 @@ const NEW_STATE: &str = "tokenform::plan::new_state";
 
 /// Notices about the plan as a whole; none for an ordinary one.
 pub fn notices(view: &View<'_>) -> Vec<Notice> {
-    let all = [new_state(view), target(view), source(view), completeness(view), rotated(view), limits(view)];
+    let all = [
+        new_state(view),
+        amends(view),
+        target(view),
+        source(view),
+        completeness(view),
+        rotated(view),
+        limits(view),
+    ];
     all.into_iter().flatten().collect()
 }
 
@@ -42,6 +50,17 @@ fn new_state(view: &View<'_>) -> Option<Notice> {
             format!("Due only because an age is unknown: step {numbers}."),
             "Check `--state`. To go on: a reviewed saved plan, a typed `yes`, or `--new-state`.".to_owned(),
         ],
+    })
+}
+
+fn amends(view: &View<'_>) -> Option<Notice> {
+    let amends = view.plan.amends.as_ref()?;
+    let row = |row: &Covered| format!("{} at {}", safe::shown(&row.step), row.at);
+    let lines = [format!("goes on with apply {}. Not made again:", safe::line(&amends.apply))];
+    Some(Notice {
+        title: Some("AMENDED PLAN:"),
+        tone: Tone::Warn,
+        lines: lines.into_iter().chain(amends.covered.iter().map(row)).collect(),
     })
 }
 

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use crate::model::address::Address;
 use crate::model::change::Action;
 use crate::model::code;
-use crate::model::evidence::{VisibleTeam, VisibleTeams};
+use crate::model::evidence::{Covered, VisibleTeam, VisibleTeams};
 use crate::model::finding::Finding;
 use crate::model::step::{Delivery, Shape, StepId};
 use crate::model::verb::Verb;
 use crate::provider::age::age;
 use crate::provider::draft::{Context, Draft, change, field};
+use crate::provider::ibm::coverage::COVERED_FOR;
 use crate::provider::ibm::state::{
     AuthMode, Connection, Instance, LiveInstance, LiveTeam, OtherTeams, Probe, Team,
 };
@@ -128,6 +129,11 @@ impl<'a> Scene<'a> {
             if team.fingerprint.is_none() && resets {
                 draft.findings.push(self.unread(team));
             }
+            if let Some(covered) = self.covered(team).filter(|_| resets) {
+                draft.covered.push(covered);
+                draft.live.extend(self.expect_team(team));
+                continue;
+            }
             match (listed, self.want.other_teams) {
                 (true, _) | (false, OtherTeams::Reset) => self.invalidate(team, listed, draft),
                 (false, OtherTeams::Ignore) => draft.findings.push(self.not_covered(team)),
@@ -136,6 +142,20 @@ impl<'a> Scene<'a> {
         }
         self.switch(Verb::Lock, AuthMode::IamOnly, &teams, draft);
         draft.visible_teams = Some(VisibleTeams { instance: self.address.clone(), teams });
+    }
+
+    /// The reset of the interrupted apply that covers a team: proved, at most 24 h old, and its key is
+    /// the one that is read now (PRODUCT section 3, `lock-covers-all`).
+    fn covered(self, team: &LiveTeam) -> Option<Covered> {
+        let address = self.team_address(team);
+        let step = StepId::new(Verb::Reset, &address, 1);
+        let facts = self.cx.history.interrupted.as_ref()?.resets.get(&step)?;
+        let (at, proof, fingerprint) = (facts.issued_at?, facts.proof?, facts.fingerprint.clone()?);
+        let holds = facts.remote_id == Some(team.id)
+            && team.fingerprint.as_ref() == Some(&fingerprint)
+            && at <= self.cx.now
+            && COVERED_FOR.after(at) >= self.cx.now;
+        holds.then_some(Covered { address, team_id: team.id, step, at, fingerprint, proof })
     }
 
     /// `IAM_ONLY → ANY`: earlier tokens may work again, so each visible team is reset right after.
