@@ -8,6 +8,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,8 @@ pub enum Action {
     ReplyAfter(Canned),
     /// The true reply, this much of real time later.
     Delay(Period),
+    /// The true reply, a random part of this real time later.
+    Jitter(Jitter),
     /// LogicMonitor's 429 with its headers.
     Throttle(Throttle),
     /// A portal being upgraded: 503 with HTML.
@@ -127,6 +130,27 @@ pub struct Canned {
     pub body: String,
 }
 
+/// Replies out of order: each hit draws the next number of a seed.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jitter {
+    pub up_to_ms: u64,
+    #[serde(default)]
+    pub seed: u64,
+}
+
+impl Jitter {
+    /// SplitMix64's step and its mix, which are enough for delays.
+    fn roll(&mut self) {
+        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    }
+
+    pub fn delay(&self) -> Duration {
+        let mixed = (self.seed ^ (self.seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        Duration::from_millis((mixed >> 32) % self.up_to_ms.saturating_add(1).max(1))
+    }
+}
+
 /// The numbers of a 429.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -151,6 +175,9 @@ pub fn strike(faults: &mut [Fault], call: &Call) -> Option<Action> {
         let first = on.nth.max(1);
         let within = on.times == 0 || on.seen < first.saturating_add(on.times);
         if hit.is_none() && on.seen >= first && within {
+            if let Action::Jitter(jitter) = &mut fault.r#do {
+                jitter.roll();
+            }
             hit = Some(fault.r#do.clone());
         }
     }
@@ -180,6 +207,7 @@ impl Action {
             Self::Reply(_) => "reply",
             Self::ReplyAfter(_) => "reply_after",
             Self::Delay(_) => "delay",
+            Self::Jitter(_) => "jitter",
             Self::Throttle(_) => "throttle",
             Self::Html503 => "html503",
             Self::V1 => "v1",
@@ -225,6 +253,7 @@ impl Action {
             | Self::Truncate
             | Self::ReplyAfter(_)
             | Self::Delay(_)
+            | Self::Jitter(_)
             | Self::V1
             | Self::Meddle(_) => None,
         }
@@ -306,12 +335,25 @@ mod tests {
 - { on: {}, do: { reply: { status: 429, headers: { Retry-After: '0' }, body: '{}' } } }
 - { on: {}, do: { throttle: { limit: 5 } } }
 - { on: {}, do: { delay: 2s } }
+- { on: {}, do: { jitter: { up_to_ms: 9 } } }
 - { on: { query: type=bearer }, do: html503 }
 - { on: {}, do: { meddle: { reset_team: { connection: prod, instance: mon-prod, team: SRE } } } }
 ";
         let faults: Vec<Fault> = serde_yaml::from_str(yaml).unwrap();
         let names: Vec<_> = faults.iter().map(|fault| fault.r#do.name()).collect();
-        assert_eq!(names, ["reply", "throttle", "delay", "html503", "meddle"]);
+        assert_eq!(names, ["reply", "throttle", "delay", "jitter", "html503", "meddle"]);
+    }
+
+    #[test]
+    fn jitter_draws_another_delay_for_each_request_and_stays_below_its_bound() {
+        let yaml = "- { on: { times: 0 }, do: { jitter: { up_to_ms: 9, seed: 3 } } }\n";
+        let mut faults: Vec<Fault> = serde_yaml::from_str(yaml).unwrap();
+        let draw = |_| match strike(&mut faults, &call("GET", "/a")) {
+            Some(Action::Jitter(jitter)) => jitter.delay().as_millis(),
+            _ => panic!("not hit"),
+        };
+        let drawn: std::collections::BTreeSet<_> = (0..100).map(draw).collect();
+        assert!(drawn.len() > 5 && drawn.iter().all(|ms| *ms <= 9), "{drawn:?}");
     }
 
     #[test]

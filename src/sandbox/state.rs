@@ -77,6 +77,7 @@ impl State {
         let ending = fault.as_ref().map_or(Ending::Whole, Action::ending);
         let delay = match &fault {
             Some(Action::Delay(delay)) => delay.as_duration(),
+            Some(Action::Jitter(jitter)) => jitter.delay(),
             _ => Duration::ZERO,
         };
         let (status, about, effect) = (reply.status, (*reply.about).clone(), reply.effect);
