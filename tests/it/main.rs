@@ -11,6 +11,7 @@ mod faults;
 mod help;
 mod history;
 mod interrupts;
+mod lanes;
 mod layers;
 mod levers;
 mod live;
