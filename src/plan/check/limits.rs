@@ -10,7 +10,11 @@ use crate::model::verb::Verb;
 /// I7: the plan does no more than `limits` allows, and nothing to a protected object.
 pub(super) fn limits_and_protections(view: &View<'_>) -> Verdict {
     let limits = &view.plan.limits;
-    let count = |key: &str| view.steps.iter().filter(|s| limit_key(view, s) == Some(key)).count();
+    // An object counts once, however many live tokens of it a change takes.
+    let count = |key: &str| {
+        let counted = view.steps.iter().filter(|s| limit_key(view, s) == Some(key));
+        counted.map(|step| &step.address).collect::<BTreeSet<_>>().len()
+    };
     let counts = [
         ("rotate", limits.rotate),
         ("enable", limits.enable),
@@ -22,7 +26,10 @@ pub(super) fn limits_and_protections(view: &View<'_>) -> Verdict {
     let mut breaks: Vec<String> = counts
         .iter()
         .filter(|(_, count, limit)| *count > *limit as usize)
-        .map(|(name, count, limit)| format!("{count} to {name}, but limits.{name} is {limit}"))
+        .map(|(name, count, limit)| {
+            let way = format!("`plan --limit {name}={count}` raises it for one plan");
+            format!("{count} to {name}, but limits.{name} is {limit} ({way})")
+        })
         .collect();
     shares_are_kept(view, &mut breaks);
     for step in view.steps.iter().filter(|s| protection_forbids(s)) {

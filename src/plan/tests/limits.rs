@@ -28,11 +28,27 @@ fn each_limit_holds_at_its_number_and_refuses_one_more() {
     world.desired.limits.disable = 3;
     assert!(refusals(&world).is_empty());
     world.desired.limits.disable = 2;
-    assert_eq!(refusals(&world), ["refused I7: 3 to disable, but limits.disable is 2"]);
+    assert_eq!(
+        refusals(&world),
+        [
+            "refused I7: 3 to disable, but limits.disable is 2 (`plan --limit disable=3` raises it for one plan)"
+        ]
+    );
     let mut world = portal(9, 6, &wanted(Some(Absent)));
-    assert_eq!(refusals(&world), ["refused I7: 6 to delete, but limits.delete is 5"]);
+    assert_eq!(
+        refusals(&world),
+        ["refused I7: 6 to delete, but limits.delete is 5 (`plan --limit delete=6` raises it for one plan)"]
+    );
     world.desired.limits.delete = 6;
     assert!(admit(world.plan().plan).is_ok());
+}
+
+#[test]
+fn a_name_that_is_deleted_with_its_predecessor_counts_once() {
+    let tokens = vec![live(5, "ci"), live(6, "ci ;tf1 g=a p=5")];
+    let mut world = lm(vec![("ci", wanted(Some(Absent)))], tokens);
+    world.desired.limits.delete = 1;
+    assert_eq!(world.admitted().steps.len(), 2);
 }
 
 #[test]
@@ -57,7 +73,10 @@ fn a_switched_instance_counts_once_with_all_its_resets() {
     let mut world = ibm(wants(Some(IamOnly)), is(Any, &teams));
     assert_eq!(world.admitted().steps.len(), 26);
     world.desired.limits.lock = 0;
-    assert_eq!(refusals(&world), ["refused I7: 1 to lock, but limits.lock is 0"]);
+    assert_eq!(
+        refusals(&world),
+        ["refused I7: 1 to lock, but limits.lock is 0 (`plan --limit lock=1` raises it for one plan)"]
+    );
 }
 
 #[test]
@@ -65,7 +84,10 @@ fn resets_of_an_open_instance_count_as_rotations() {
     let want = with_team(wants(Some(Any)), "SRE", rotated_team("SRE"));
     let mut world = ibm(want, is(Any, &["SRE"]));
     world.desired.limits.rotate = 0;
-    assert_eq!(refusals(&world), ["refused I7: 1 to rotate, but limits.rotate is 0"]);
+    assert_eq!(
+        refusals(&world),
+        ["refused I7: 1 to rotate, but limits.rotate is 0 (`plan --limit rotate=1` raises it for one plan)"]
+    );
 }
 
 #[test]

@@ -46,7 +46,10 @@ fn a_team_needs_no_rotation_to_be_rotated_and_counts_under_the_limit() {
         asked(ibm(with_team(wants(Some(Any)), "SRE", team), is(Any, &["SRE"])), "ibm.prod.mon.team[\"SRE\"]");
     assert_eq!(world.admitted().steps.len(), 1);
     world.desired.limits.rotate = 0;
-    assert_eq!(broken(&world.plan().plan), ["refused I7: 1 to rotate, but limits.rotate is 0"]);
+    assert_eq!(
+        broken(&world.plan().plan),
+        ["refused I7: 1 to rotate, but limits.rotate is 0 (`plan --limit rotate=1` raises it for one plan)"]
+    );
 }
 
 #[test]
