@@ -129,10 +129,18 @@ fn unreadable<'a>(owner: &Address, snapshot: &'a Snapshot) -> Option<&'a Finding
 fn nothing_moved(session: &Session, plan: &Plan, snapshot: &Snapshot) -> Result<(), Failure> {
     let now: BTreeMap<Address, Digest> = registry::digests(&session.desired, snapshot, &session.key);
     let moved = plan.live.iter().filter(|expect| now.get(&expect.address) != Some(&expect.digest));
-    let moved: Vec<_> = moved.map(|expect| expect.address.to_string()).collect();
-    match moved.as_slice() {
-        [] => Ok(()),
-        _ => Err(stale(format!("live state moved since the plan was made: {}", moved.join(", ")))),
+    let (moved, lost): (Vec<_>, Vec<_>) = moved.partition(|expect| now.contains_key(&expect.address));
+    let told =
+        [("live state moved since the plan was made", moved), ("gone, or not readable any more", lost)]
+            .into_iter()
+            .filter(|(_, objects)| !objects.is_empty())
+            .map(|(what, objects)| {
+                let objects: Vec<_> = objects.iter().map(|expect| expect.address.to_string()).collect();
+                format!("{what}: {}", objects.join(", "))
+            });
+    match told.collect::<Vec<_>>().join("; ") {
+        told if told.is_empty() => Ok(()),
+        told => Err(stale(told)),
     }
 }
 

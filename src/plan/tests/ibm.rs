@@ -164,6 +164,12 @@ error plan::unreadable mon: external_api_auth is not in the parameters, and the 
 
 "#]]
     );
+    live_mon(&mut world).probed = Probe::Refused;
+    assert!(world.story().contains("a permission may be missing"), "{}", world.story());
+    live_mon(&mut world).setting = Some("IAM_ONLY".into());
+    assert!(!world.story().contains("error"), "the setting and the refusal agree: {}", world.story());
+    live_mon(&mut world).setting = Some("ANY".into());
+    assert!(world.story().contains("mode_conflict"), "{}", world.story());
 }
 
 #[test]

@@ -228,14 +228,17 @@ impl Api<'_> {
 /// Whether the vendor refused, as opposed to having failed. The status of the refusal under
 /// `IAM_ONLY` is not documented, so the documented words count as well (contract ibm 4.3).
 pub fn is_refusal(error: &HttpError) -> bool {
-    let says = |text: &Option<String>, words: &str| text.as_deref().is_some_and(|text| text.contains(words));
     match error.status {
         Some(401 | 403) => true,
-        Some(400..=499) => {
-            says(&error.message, "Access is denied") || says(&error.reason, "Not enough privileges")
-        }
+        Some(400..=499) => is_denied(error),
         _ => false,
     }
+}
+
+/// Whether a refusal has the words that are documented for `IAM_ONLY` (contract ibm 4.3).
+pub fn is_denied(error: &HttpError) -> bool {
+    let says = |text: &Option<String>, words: &str| text.as_deref().is_some_and(|text| text.contains(words));
+    says(&error.message, "Access is denied") || says(&error.reason, "Not enough privileges")
 }
 
 /// Who a connection is.

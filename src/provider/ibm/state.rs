@@ -280,8 +280,10 @@ pub struct LiveInstance {
 pub enum Probe {
     /// `GET /api/token` gave a key: API tokens are accepted.
     Any,
-    /// The token read was refused while another IAM call worked.
+    /// The token read was refused with the documented words while another IAM call worked.
     IamOnly,
+    /// It was refused otherwise, which says nothing by itself: a permission may be missing.
+    Refused,
     /// It was not needed, or it told nothing.
     Unknown,
 }

@@ -82,13 +82,21 @@ fn mode(address: &Address, live: &LiveInstance) -> Result<AuthMode, Finding> {
     let probed = match live.probed {
         Probe::Any => Some(AuthMode::Any),
         Probe::IamOnly => Some(AuthMode::IamOnly),
+        // with a stored setting it is one fact of two; alone it may be a missing permission
+        Probe::Refused => stored.map(|_| AuthMode::IamOnly),
         Probe::Unknown => None,
     };
     match (stored, probed) {
         (Some(stored), Some(probed)) if stored != probed => Err(conflict(address, stored, probed)),
         (_, Some(mode)) | (Some(mode), None) => Ok(mode),
         (None, None) => {
-            let message = "external_api_auth is not in the parameters, and the token probe told nothing";
+            let message = match live.probed {
+                Probe::Refused => {
+                    "external_api_auth is not in the parameters, and the token read was refused without the \
+                     words that are documented for IAM_ONLY: a permission may be missing"
+                }
+                _ => "external_api_auth is not in the parameters, and the token probe told nothing",
+            };
             Err(Finding::new(code::PLAN_UNREADABLE, message).at(address))
         }
     }

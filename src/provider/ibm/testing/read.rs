@@ -88,12 +88,19 @@ async fn parameters_are_kept_byte_for_byte_and_no_secret_is_kept() {
 
 #[tokio::test]
 async fn iam_only_is_probed_with_one_read_whatever_the_status() {
-    for refusal in [(401, DENIED), (403, DENIED), (401, "unauthorized"), (422, DENIED)] {
+    // the status alone may come from a missing permission
+    let cases = [
+        ((401, DENIED), Probe::IamOnly),
+        ((403, DENIED), Probe::IamOnly),
+        ((422, DENIED), Probe::IamOnly),
+        ((401, "unauthorized"), Probe::Refused),
+    ];
+    for (refusal, probe) in cases {
         // The parameter may be missing: an earlier IAM_ONLY is hidden by a later request.
         let world = World { iam_only: true, parameters: Some("{}".into()), refusal, ..World::default() };
         let bench = to_lock(world).await;
         let live = live(&bench).await;
-        assert_eq!((live.probed, live.header), (Probe::IamOnly, HeaderProof::AfterUnlock), "{refusal:?}");
+        assert_eq!((live.probed, live.header), (probe, HeaderProof::AfterUnlock), "{refusal:?}");
         assert_eq!(live.setting, None);
         let tape = bench.fake.tape();
         let mut reads: Vec<_> = tape.iter().filter(|line| line.contains("/api/token")).collect();
