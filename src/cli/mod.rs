@@ -30,6 +30,7 @@ use std::rc::Rc;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::exit::{Exit, Failure};
 use self::output::Output;
@@ -224,10 +225,15 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// The one runtime of a command, on this thread.
+/// The one runtime of a command, on this thread. From here on a write beyond a limit of this process
+/// (`ulimit -f`) is an error that is told, and no signal that ends the run.
 fn runtime() -> Runtime {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("the operating system gives a current-thread runtime")
+    let runtime = runtime.expect("the operating system gives a current-thread runtime");
+    let beyond_a_limit = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    // where it can't be caught, such a write is like any other crash
+    let _ = runtime.block_on(async { signal(beyond_a_limit).map(drop) });
+    runtime
 }
 
 #[cfg(test)]

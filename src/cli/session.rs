@@ -44,6 +44,7 @@ pub struct Session {
 impl Session {
     /// Loads the spec and opens the state. Sends nothing, except that the sandbox is started.
     pub fn open(global: &Global, path: &Path, env: Env, output: &Output) -> Result<Self, Failure> {
+        let runtime = super::runtime();
         let loaded = load_spec(path, &env)?;
         output.findings(&loaded.findings, &loaded.sources);
         let state = StateDir::open(&state_folder(global, path))?.watched(env.points.clone());
@@ -67,7 +68,6 @@ impl Session {
         output.findings(&findings, &crate::model::source::Sources::default());
         let ledger = state.ledger_path();
         let spec_path = path.to_path_buf();
-        let runtime = super::runtime();
         let asked = Asked::default();
         Ok(Self {
             env,

@@ -5,6 +5,7 @@ mod cli;
 mod crash;
 mod credentials;
 mod destinations;
+mod disk;
 mod drift;
 mod examples;
 mod faults;
