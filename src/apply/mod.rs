@@ -15,7 +15,7 @@ mod settle;
 mod step;
 mod stop;
 
-pub use self::settle::settle;
+pub use self::settle::{resume, settle};
 pub use self::stop::Stop;
 
 use std::cell::{Cell, RefCell};
@@ -89,6 +89,7 @@ enum End {
 }
 
 /// What an apply came to.
+#[derive(Default)]
 pub struct Applied {
     pub outcome: Outcome,
     /// The first step found its object moved, so nothing at all was changed.
@@ -207,6 +208,10 @@ impl<'a> Run<'a> {
         let mut running = FuturesUnordered::new();
         loop {
             while let Some(place) = lanes.take() {
+                if !matches!(self.fates.borrow()[place], Fate::Waiting) {
+                    lanes.ended(place);
+                    continue;
+                }
                 match self.obstacle(&self.steps[place]) {
                     None => running.push(self.one(place)),
                     Some(why) => {
@@ -327,6 +332,7 @@ impl<'a> Run<'a> {
     /// An earlier run has done the step.
     fn remember(&self, place: usize, facts: Facts) {
         self.set(place, Fate::Earlier);
+        self.changed.borrow_mut().insert(self.steps[place].address.clone());
         self.done.borrow_mut().insert(self.steps[place].id.clone(), facts);
     }
 
@@ -348,15 +354,11 @@ impl<'a> Run<'a> {
         (self.ground.events)(event);
     }
 
-    /// Ends the journal in order: what was not begun is given up. A journal that can't be ended is
-    /// told, and changes nothing of what became of the steps. A run that was ended where it stood
-    /// leaves its journal as it is, like one that was killed.
+    /// Ends the journal in order: for good, or so that a later run can go on with what is left. A journal
+    /// that can't be ended is told, and changes nothing of what became of the steps. A run that was ended
+    /// where it stood leaves its journal as it is, like one that was killed.
     async fn close(self) -> Applied {
         let stop = self.ground.stop;
-        let closed = match stop.is_now() {
-            true => Ok(()),
-            false => self.journal.close(self.ground.env.clock.now()).await.map(drop),
-        };
         let mut applied = Applied {
             interrupted: stop.is_asked(),
             stale: false,
@@ -367,7 +369,13 @@ impl<'a> Run<'a> {
             applied.file(step, fate);
         }
         applied.stale &= self.changed.borrow().is_empty() && applied.outcome.in_doubt.is_empty();
-        applied.findings.extend(closed.err().map(|error| error.finding()));
+        let now = self.ground.env.clock.now();
+        let ended = match (stop.is_now(), applied.outcome.is_complete()) {
+            (true, _) => Ok(()),
+            (false, true) => self.journal.close(now).await.map(drop),
+            (false, false) => self.journal.pause(now).await,
+        };
+        applied.findings.extend(ended.err().map(|error| error.finding()));
         applied
     }
 }

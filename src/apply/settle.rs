@@ -38,6 +38,48 @@ pub async fn settle(
     Ok(run.close().await)
 }
 
+/// Settles an unfinished apply and goes on with the very plan that its journal holds: steps that were
+/// not begun, and those that surely did not happen. Each still compares its object with the plan.
+pub async fn resume(
+    unfinished: &Unfinished,
+    admitted: &Admitted,
+    ground: &Ground<'_>,
+) -> Result<Applied, StateError> {
+    let journal = Journal::reopen(ground.state)?;
+    let run = Run::new(admitted, ground, &journal);
+    let work = async {
+        all(&run, unfinished).await;
+        if run.try_again()? {
+            run.all().await;
+        }
+        Ok::<_, StateError>(())
+    };
+    tokio::select! {
+        done = work => done?,
+        () = ground.stop.now() => {}
+    }
+    Ok(run.close().await)
+}
+
+impl Run<'_> {
+    /// Lets every step begin that never did or that surely did not happen, as the journal has it now.
+    /// `false`: nothing is left, or something is in doubt, so nothing new is sent.
+    fn try_again(&self) -> Result<bool, StateError> {
+        let Some(left) = self.ground.state.unfinished()? else { return Ok(false) };
+        if left.is_in_doubt() {
+            return Ok(false);
+        }
+        for (place, step) in self.steps.iter().enumerate() {
+            let nothing_happened = |log: &StepLog| log.stage == Stage::Refused && log.delivered.is_empty();
+            if left.step(&step.id).is_none_or(nothing_happened) {
+                self.set(place, Fate::Waiting);
+                self.broken.borrow_mut().remove(&step.address);
+            }
+        }
+        Ok(true)
+    }
+}
+
 /// One after the other: each is only looked at, and there are as many as lanes at most.
 async fn all(run: &Run<'_>, unfinished: &Unfinished) {
     let open = sort(run, unfinished);

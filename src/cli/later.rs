@@ -13,8 +13,6 @@ use crate::model::finding::Finding;
 #[derive(Subcommand)]
 pub enum Later {
     #[command(hide = true)]
-    Resume(Anything),
-    #[command(hide = true)]
     Unlock(Anything),
     #[command(hide = true)]
     Snapshot(Anything),
@@ -34,7 +32,7 @@ pub struct Anything {
 }
 
 /// Flags to come of `plan` and `apply`.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub struct Flags {
     #[arg(long, hide = true)]
     partial: bool,
@@ -45,10 +43,6 @@ pub struct Flags {
 impl Later {
     pub fn refused(&self) -> Failure {
         let (name, instead) = match self {
-            Self::Resume(_) => (
-                "resume",
-                "`tokenform apply` settles what an interrupted apply left, before anything else; `tokenform status` shows it.",
-            ),
             Self::Unlock(_) => {
                 ("unlock", "Declare `external_api_auth: ANY` and plan: an unlock has its resets with it.")
             }

@@ -16,7 +16,7 @@ use crate::provider::state::Desired;
 use crate::spec::nearest;
 
 /// Flags that say what of a spec is planned.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub struct Levers {
     /// Plan only these objects: addresses, or how they begin
     ///

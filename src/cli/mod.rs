@@ -126,6 +126,7 @@ enum Command {
     Validate(validate::Validate),
     Plan(plan::Plan),
     Apply(apply::Apply),
+    Resume(apply::resume::Resume),
     Show(show::Show),
     Check(check::Check),
     Status(status::Status),
@@ -150,7 +151,7 @@ pub fn run_with(args: Vec<OsString>, env: Env) -> ExitCode {
         Err(error) => return usage(&error),
     };
     let output = Rc::new(Output::new(cli.global.color, &env));
-    let changes = matches!(cli.command, Command::Apply(_));
+    let changes = matches!(cli.command, Command::Apply(_) | Command::Resume(_));
     let exit = match run(cli, env, &output) {
         Ok(exit) => exit,
         Err(failure) => output.fail(&failure),
@@ -197,6 +198,7 @@ fn run(cli: Cli, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
         }
         Command::Plan(command) => plan::run(&command, global, env, output),
         Command::Apply(command) => apply::run(&command, global, env, output),
+        Command::Resume(command) => apply::resume::run(command, global, env, output),
         Command::Show(command) => show::run(&command, global, &env, output),
         Command::Check(command) => check::run(&command, global, &env, output),
         Command::Forget(command) => forget::run(&command, global, &env, output),

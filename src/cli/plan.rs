@@ -131,6 +131,7 @@ fn in_flight(session: &Session) -> Result<Option<Finding>, Failure> {
     }
     let message = match (session.state.held()?, session.state.unfinished()?) {
         (Some(held), _) => format!("an apply is running ({held}): this plan may mistake what it does"),
+        (None, Some(left)) if left.may_wait() => return Ok(None),
         (None, Some(left)) => {
             let id = left.apply_id;
             format!("apply {id} did not come to its end: this plan may mistake what it left")

@@ -42,6 +42,10 @@ pub fn run(command: &Status, global: &Global, env: &Env, output: &Output) -> Res
             output.data(b"Nothing is in flight.\n");
             Ok(Exit::Done)
         }
+        Some(ended) if ended.may_wait() => {
+            output.data(report::status::waits(&ended).as_bytes());
+            Ok(Exit::Done)
+        }
         Some(unfinished) => {
             let text = report::status::in_flight(&unfinished, &output.style);
             output.data(text.as_bytes());

@@ -25,6 +25,16 @@ pub fn in_flight(unfinished: &Unfinished, style: &Style) -> String {
     text
 }
 
+/// An apply that ended in order before all of it was done.
+pub fn waits(ended: &Unfinished) -> String {
+    let (id, rest) = (safe::line(&ended.apply_id), ended.not_done());
+    let mut text = format!("Nothing is in flight. Apply {id} ended with steps that are not done:\n");
+    for step in &rest {
+        text.push_str(&format!("  {}\n", safe::shown(step)));
+    }
+    text + "`tokenform resume` goes on with them; the next apply of a new plan takes their place.\n"
+}
+
 /// What a step's last record says.
 fn words(stage: Stage) -> &'static str {
     match stage {
@@ -47,11 +57,11 @@ fn not_begun(unfinished: &Unfinished) -> Option<usize> {
 /// The next apply settles first; what it will look for is told.
 fn how_to_go_on(unfinished: &Unfinished, style: &Style) -> String {
     let mut text =
-        format!("\n{}\n", style.paint(Tone::Bold, "To go on, run `tokenform apply`. It first settles:"));
+        format!("\n{}\n", style.paint(Tone::Bold, "To go on, run `tokenform resume`. It first settles:"));
     for log in unfinished.steps.iter().filter(|log| !log.stage.finished()) {
         text.push_str(&format!("  - {}: {}\n", safe::shown(&log.step), safe::line(&settling(log))));
     }
-    text.push_str("Then it plans anew what was not begun. Nothing is guessed.\n");
+    text.push_str("Then it finishes the plan that was approved. Nothing is guessed.\n");
     text
 }
 
@@ -66,6 +76,18 @@ fn settling(log: &StepLog) -> String {
             "it reads the key; if it has changed, it is delivered where it is missing, not reset again".into()
         }
         _ => "it reads whether it happened".into(),
+    }
+}
+
+/// What a person must look at where a step is given up in doubt.
+pub fn to_check(log: &StepLog) -> String {
+    match log.verb {
+        Verb::Issue => format!(
+            "look for a token whose note has `g={}`: its secret is lost, delete it",
+            log.facts.nonce.as_deref().unwrap_or("?")
+        ),
+        Verb::Reset => "look whether the key has changed, and who has the new one".into(),
+        _ => "look whether it happened".into(),
     }
 }
 
@@ -115,7 +137,7 @@ mod tests {
         let text = killed_after(|at| vec![began(at)]);
         assert!(text.contains("Apply 7f3a, begun 2026-11-22T10:00:00Z"), "{text}");
         assert!(text.contains("its request may have left"), "{text}");
-        assert!(text.contains("`g=c0ffee`") && text.contains("tokenform apply"), "{text}");
+        assert!(text.contains("`g=c0ffee`") && text.contains("tokenform resume"), "{text}");
     }
 
     #[test]

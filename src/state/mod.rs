@@ -180,7 +180,8 @@ impl StateDir {
         self.holder.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn by(&self) -> Who {
+    /// Who locked the state; nobody known before.
+    pub fn by(&self) -> Who {
         self.holder().map(|holder| holder.by).unwrap_or_default()
     }
 

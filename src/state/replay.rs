@@ -125,6 +125,12 @@ impl Unfinished {
         self.ended.is_some() && !self.is_in_doubt()
     }
 
+    /// Steps of its plan that surely did not happen: never begun, or refused.
+    pub fn not_done(&self) -> Vec<StepId> {
+        let happened = |id: &StepId| self.step(id).is_some_and(|log| log.stage != Stage::Refused);
+        self.planned().unwrap_or_default().into_iter().filter(|id| !happened(id)).collect()
+    }
+
     fn all_happened(&self) -> bool {
         let happened =
             |id: &StepId| self.step(id).is_some_and(|log| matches!(log.stage, Stage::Done | Stage::Failed));

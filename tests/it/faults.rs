@@ -170,7 +170,7 @@ fn what_cannot_be_seen_is_in_doubt_and_stops_the_next_apply() {
         (CALLS[3].1, (orphan, "html503"), "the answer with the new token's secret was lost"),
     ] {
         let place = with_faults(&[(call, "drop_after"), look]);
-        let ran = place.run(&APPLY).exits(6).says("1 in doubt").says(words).says("Next: tokenform apply");
+        let ran = place.run(&APPLY).exits(6).says("1 in doubt").says(words).says("Next: tokenform resume");
         discreet(&place, &ran, words);
         no_reset_twice(&place, words);
         place.run(&["status", SPEC, "--sandbox"]).exits(6).says("in doubt");

@@ -141,7 +141,7 @@ fn twice_it_stops_at_once_and_the_next_apply_settles_what_is_in_doubt() {
     signal(&child, Signal::INT);
     let ran = ended(child).exits(130).says("stopped where it was");
     let ran = ran.says("0 done, 0 failed, 3 in doubt, 3 not started").says("it may have happened");
-    ran.says("Next: tokenform apply");
+    ran.says("Next: tokenform resume");
     server.run(&place, &["status", "spec"]).exits(6).says("reset ibm.prod.b.team[\"One\"]");
     goes_on(&place, &server);
 }

@@ -22,6 +22,7 @@ mod proof;
 mod readme;
 mod refusals;
 mod requests;
+mod resume;
 mod server;
 mod support;
 mod vendor_trouble;

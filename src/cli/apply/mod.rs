@@ -2,6 +2,7 @@
 
 mod approve;
 mod proof;
+pub mod resume;
 mod reviewed;
 mod settle;
 
@@ -108,19 +109,36 @@ pub fn run(command: &Apply, global: &Global, env: Env, output: &Rc<Output>) -> R
         }
         None => no_other_spec(command, path).map(|()| None)?,
     };
-    let spec = reviewed.as_ref().map_or(path, |reviewed| reviewed.spec.as_path());
+    let spec = reviewed.as_ref().map_or(path, |reviewed| reviewed.spec.as_path()).to_owned();
+    locked(command, &spec, global, env, output, |session, job| {
+        session.asked = match &reviewed {
+            Some(reviewed) => reviewed.asked().clone(),
+            None => command.levers.asked(&command.path, &session.desired)?,
+        };
+        match settle::settle(session, job, reviewed.as_ref())? {
+            Some(exit) => Ok(exit),
+            None => job.go(session, reviewed),
+        }
+    })
+}
+
+/// Runs a job on a spec's state, whose lock it holds meanwhile.
+fn locked(
+    command: &Apply,
+    spec: &Path,
+    global: &Global,
+    env: Env,
+    output: &Rc<Output>,
+    work: impl FnOnce(&mut Session, &Job<'_>) -> Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
     let holder = Holder::this(&env, &line::this_run());
     let mut session = Session::open(global, spec, env, output)?;
-    session.asked = match &reviewed {
-        Some(reviewed) => reviewed.asked().clone(),
-        None => command.levers.asked(&command.path, &session.desired)?,
-    };
     let _lock = session.state.lock(&holder)?;
     let interrupts = session.block_on(async { Interrupts::catch() }).map_err(|error| no_signals(&error))?;
+    let path = command.levers.path(&command.path);
     let job = Job { command, path, global, output, reader: session.reader(output), interrupts };
     command.parallelism.bound(&job.reader);
-    let settled = settle::settle(&mut session, &job);
-    let ended = settled.and_then(|()| job.go(&mut session, reviewed));
+    let ended = work(&mut session, &job);
     if global.verbose > 0 {
         output.say(&requests(&job.reader));
     }
@@ -149,7 +167,7 @@ impl Job<'_> {
             },
         };
         approve::guided(self.command, self.global, session, approved.plan.plan())?;
-        self.carry_out(&approved, session)
+        self.carry_out(&approved.plan, &approved.sealed, session)
     }
 
     /// Reads everything; an interrupt ends it.
@@ -177,17 +195,22 @@ impl Job<'_> {
         Ok(Some(Approved { plan, sealed }))
     }
 
-    /// Runs the steps, says what became of each, and only then reads again to prove the result.
-    fn carry_out(&self, approved: &Approved, session: &mut Session) -> Result<Exit, Failure> {
-        let ran = self.steps(approved, session);
-        let mut applied = ran.map_err(|error| self.not_begun(approved.plan.plan(), error))?;
+    /// Runs the steps, and says what came of it.
+    fn carry_out(&self, plan: &Admitted, sealed: &[u8], session: &mut Session) -> Result<Exit, Failure> {
+        let ran =
+            self.on_ground(session, plan.plan(), async |ground| apply::apply(plan, sealed, ground).await);
+        let applied = ran.map_err(|error| self.not_begun(plan.plan(), error))?;
+        self.concluded(applied, plan.plan(), session)
+    }
+
+    /// Says what became of each step, and only then reads again to prove the result.
+    fn concluded(&self, mut applied: Applied, plan: &Plan, session: &mut Session) -> Result<Exit, Failure> {
         self.output.findings(&applied.findings, &Sources::default());
         let complete = applied.outcome.is_complete();
         applied.outcome.next = (!complete).then(|| self.next(&applied.outcome, session));
         self.output.data(report::summary::outcome(&applied.outcome, &self.output.style).as_bytes());
         remembered(session).map_err(|error| Failure::new(Exit::Partial, error.finding()))?;
-        let changes = approved.plan.plan().changes.iter();
-        session.asked = session.asked.proving(changes.map(|change| &change.address));
+        session.asked = session.asked.proving(plan.changes.iter().map(|change| &change.address));
         let proof = match complete {
             true => proof::read(session, self, &applied.outcome),
             false => Proof::NotTried,
@@ -196,12 +219,13 @@ impl Job<'_> {
         Ok(exit(&applied, &proof))
     }
 
-    /// Runs the steps. An interrupt lets those that run end, and begins no other; a second one stops.
-    fn steps(&self, approved: &Approved, session: &Session) -> Result<Applied, ApplyError> {
+    /// Gives work what steps stand on. An interrupt lets those that run end, and begins no other; a second
+    /// one stops.
+    fn on_ground<T>(&self, session: &Session, plan: &Plan, work: impl AsyncFnOnce(&Ground<'_>) -> T) -> T {
         let stop = Stop::default();
         let events = |event: Event| {
             if let (Event::Guide { address, .. }, Some(sandbox)) = (&event, &session.sandbox) {
-                sandbox.watch(approved.plan.plan(), address);
+                sandbox.watch(plan, address);
             }
             self.output.event(&event);
         };
@@ -215,8 +239,7 @@ impl Job<'_> {
             stop: &stop,
             parallelism: self.command.parallelism.lanes(),
         };
-        let work = apply::apply(&approved.plan, &approved.sealed, &ground);
-        session.block_on(self.interrupts.raise(&stop, self.output, work))
+        session.block_on(self.interrupts.raise(&stop, self.output, work(&ground)))
     }
 
     /// The summary of an apply that ended before its first step.
@@ -247,8 +270,8 @@ impl Job<'_> {
 
     /// The one command that continues.
     fn next(&self, outcome: &Outcome, session: &Session) -> String {
-        // The next apply settles what is in doubt before anything else.
-        let verb = if outcome.in_doubt.is_empty() { "plan" } else { "apply" };
+        // What is in doubt is settled before anything else.
+        let verb = if outcome.in_doubt.is_empty() { "plan" } else { "resume" };
         line::command(verb, self.global, &session.spec_path)
     }
 }

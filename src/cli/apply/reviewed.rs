@@ -27,7 +27,7 @@ use crate::{report, saved};
 /// A plan whose seal was verified.
 pub struct Reviewed {
     plan: Plan,
-    sealed: Vec<u8>,
+    pub sealed: Vec<u8>,
     /// Where the spec is that it was made from.
     pub spec: PathBuf,
 }

@@ -1,0 +1,188 @@
+//! An apply that did not come to its end is finished by `resume`, or given up; and nothing else runs.
+
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use crate::server::Server;
+use crate::support::Place;
+
+/// An instance with two teams and a user, behind a server that outlives the program.
+fn place(mode: &str) -> (Place, Server) {
+    let place = Place::empty();
+    let world = format!(
+        "version: 1
+ibm:
+  prod:
+    token_reset: {{ method: POST, path: /api/token/reset }}
+    instances:
+      mon:
+        region: us-south
+        parameters: {{ external_api_auth: {mode} }}
+        teams: {{ Ops: {{ id: 1, default: true, immutable: true }}, SRE: {{ id: 2 }} }}
+logicmonitor:
+  acme:
+    users: {{ svc: {{ id: 32 }} }}
+"
+    );
+    let server = Server::start(&place, &world);
+    (place, server)
+}
+
+fn spec(place: &Place, server: &Server, mode: &str) {
+    let o = server.origin();
+    let text = format!(
+        "version: 1
+ibm:
+  prod:
+    credential: {{ api_key: {{ env: SANDBOX_IBM_PROD_API_KEY }} }}
+    token_reset: {{ method: POST, path: /api/token/reset }}
+    endpoints: {{ iam: \"{o}\", resource_controller: \"{o}\", monitoring: \"{o}\", workload_protection: \"{o}\" }}
+    instances:
+      mon: {{ service: monitoring, region: us-south, external_api_auth: {mode}, teams: {{ Ops: {{}}, SRE: {{}} }} }}
+"
+    );
+    place.write("spec.yaml", &text);
+}
+
+const APPLY: [&str; 5] = ["apply", "spec.yaml", "--auto-approve", "--parallelism", "1"];
+
+/// Starts an apply whose request of a kind is never answered, and kills it there.
+fn killed_at(place: &Place, server: &Server, args: &[&str], on: &str) {
+    server.ask("POST /__sandbox/faults", &format!(r#"{{"on":{on},"do":"hang"}}"#));
+    let mut command = place.command(args);
+    let child = command.env("PATH", "/usr/bin:/bin").envs(&server.vars);
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    until_it_hangs(place, &mut child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    server.ask("DELETE /__sandbox/faults", "");
+}
+
+/// The journal grows no more: the request that is never answered is on its way.
+fn until_it_hangs(place: &Place, child: &mut Child) {
+    let journal = place.path(".tokenform/journal/current.jsonl");
+    let length = || std::fs::metadata(&journal).map_or(0, |meta| meta.len());
+    let (mut last, mut still) = (0, 0);
+    while still < 20 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended, and should have hung");
+        std::thread::sleep(Duration::from_millis(50));
+        still = if length() > 0 && length() == last { still + 1 } else { 0 };
+        last = length();
+    }
+}
+
+#[test]
+fn resume_finishes_the_approved_plan_without_a_question_and_repeats_no_reset() {
+    let (place, server) = place("ANY");
+    spec(&place, &server, "IAM_ONLY");
+    killed_at(&place, &server, &APPLY, r#"{"method":"PATCH"}"#);
+    let resets = server.effects().iter().filter(|effect| *effect == "reset").count();
+    assert_eq!(resets, 2);
+    server.run(&place, &["status", "spec.yaml"]).exits(6).says("tokenform resume");
+    server.run(&place, &["resume", "spec.yaml"]).exits(0).says("lock ibm.prod.mon");
+    assert_eq!(server.effects().iter().filter(|effect| *effect == "reset").count(), resets);
+    assert_eq!(server.effects().last().unwrap(), "lock");
+    server.run(&place, &["status", "spec.yaml"]).exits(0).says("Nothing is in flight");
+    server.run(&place, &["resume", "spec.yaml"]).exits(0).says("Nothing to resume");
+    server.run(&place, &["plan", "spec.yaml", "--detailed-exitcode"]).exits(0);
+}
+
+#[test]
+fn resume_makes_the_resets_that_an_interrupted_unlock_still_owes() {
+    let (place, server) = place("IAM_ONLY");
+    spec(&place, &server, "ANY");
+    killed_at(&place, &server, &APPLY, r#"{"path":"/api/token/reset"}"#);
+    assert_eq!(server.effects(), ["unlock"]);
+    server.run(&place, &["resume", "spec.yaml"]).exits(0);
+    assert_eq!(server.effects(), ["unlock", "reset", "reset"]);
+    server.run(&place, &["plan", "spec.yaml", "--detailed-exitcode"]).exits(0);
+}
+
+#[test]
+fn applying_the_same_spec_makes_them_as_well() {
+    let (place, server) = place("IAM_ONLY");
+    spec(&place, &server, "ANY");
+    killed_at(&place, &server, &APPLY, r#"{"path":"/api/token/reset"}"#);
+    server.run(&place, &APPLY).exits(0);
+    assert_eq!(server.effects(), ["unlock", "reset", "reset"]);
+}
+
+#[test]
+fn a_step_that_was_refused_is_tried_again() {
+    let (place, server) = place("ANY");
+    spec(&place, &server, "IAM_ONLY");
+    let refusal = r#"{"on":{"method":"PATCH"},"do":{"reply":{"status":403,"body":"{}"}}}"#;
+    server.ask("POST /__sandbox/faults", refusal);
+    server.run(&place, &APPLY).exits(6);
+    server.ask("DELETE /__sandbox/faults", "");
+    server.run(&place, &["resume", "spec.yaml"]).exits(0);
+    assert_eq!(server.effects(), ["reset", "reset", "lock"]);
+}
+
+#[test]
+fn a_team_that_appeared_before_the_lock_amends_the_plan_and_is_asked_about() {
+    let (place, server) = place("ANY");
+    spec(&place, &server, "IAM_ONLY");
+    killed_at(&place, &server, &APPLY, r#"{"method":"PATCH"}"#);
+    server.ask(
+        "POST /__sandbox/meddle",
+        r#"{"add_team":{"connection":"prod","instance":"mon","team":"Late"}}"#,
+    );
+    let asked =
+        server.run(&place, &["resume", "spec.yaml"]).exits(1).says("Not in the plan that was approved");
+    asked.says("AMENDED PLAN:").says("there is no terminal");
+    assert_eq!(server.effects(), ["reset", "reset"]);
+    server.run(&place, &["resume", "spec.yaml", "--auto-approve"]).exits(0);
+    assert_eq!(server.effects(), ["reset", "reset", "reset", "lock"]);
+}
+
+#[test]
+fn another_plan_file_does_not_run_over_an_interrupted_apply_and_the_same_one_goes_on() {
+    let (place, server) = place("ANY");
+    spec(&place, &server, "IAM_ONLY");
+    for file in ["a.plan", "b.plan"] {
+        server.run(&place, &["plan", "spec.yaml", "-o", file]).exits(0);
+    }
+    killed_at(&place, &server, &["apply", "a.plan", "--parallelism", "1"], r#"{"method":"PATCH"}"#);
+    let other = server.run(&place, &["apply", "b.plan"]).exits(6);
+    other.says("Finish it: tokenform resume spec.yaml").says("--abandon");
+    assert_eq!(server.effects(), ["reset", "reset"]);
+    server.run(&place, &["apply", "a.plan"]).exits(0);
+    assert_eq!(server.effects(), ["reset", "reset", "lock"]);
+}
+
+#[test]
+fn another_spec_is_told_the_two_ways_on_and_abandoning_keeps_why() {
+    let (place, server) = place("ANY");
+    spec(&place, &server, "IAM_ONLY");
+    killed_at(&place, &server, &APPLY, r#"{"method":"PATCH"}"#);
+    spec(&place, &server, "ANY");
+    let stopped = server.run(&place, &APPLY).exits(6);
+    stopped.says("resume --abandon --reason");
+    server.run(&place, &["resume", "spec.yaml", "--abandon"]).exits(1).says("--reason");
+    let gone = server.run(&place, &["resume", "spec.yaml", "--abandon", "--reason", "TRA-9: console"]);
+    gone.exits(0).says("in doubt: lock ibm.prod.mon: look whether it happened");
+    assert_eq!(server.effects(), ["reset", "reset"]);
+    server.run(&place, &["status", "spec.yaml"]).exits(0).says("Nothing is in flight");
+    server.run(&place, &["history", "spec.yaml"]).exits(0).says("TRA-9: console");
+    server.run(&place, &APPLY).exits(0);
+}
+
+#[test]
+fn an_edited_journal_is_refused() {
+    let (place, server) = place("ANY");
+    spec(&place, &server, "IAM_ONLY");
+    killed_at(&place, &server, &APPLY, r#"{"method":"PATCH"}"#);
+    let journal = place.read(".tokenform/journal/current.jsonl");
+    place.write(
+        ".tokenform/journal/current.jsonl",
+        &journal.replacen("other_teams", "other_beams", 1).replacen(
+            "/api/token/reset",
+            "/api/token/renew",
+            1,
+        ),
+    );
+    let ran = server.run(&place, &["resume", "spec.yaml"]);
+    assert!([1, 3].contains(&ran.code), "{}", ran.all());
+    assert_eq!(server.effects(), ["reset", "reset"]);
+}
