@@ -101,7 +101,8 @@ fn disagreements(planned: &Planned, attended: &Planned, touched: &BTreeSet<&Addr
         Some(address) if is_touched(address) => Left::Late { address: address.clone(), what },
         address => Left::Other { address: address.cloned(), what },
     };
-    let errors = planned.findings.iter().filter(|finding| finding.is_error());
+    // A target that was changed and that the spec does not declare need not be there any more.
+    let errors = planned.findings.iter().filter(|f| f.is_error() && f.code != code::PLAN_TARGET);
     let errors = errors.map(|finding| match is_unread(finding) {
         true => Left::Unread(finding.to_string()),
         false => sort(finding.address.as_ref(), finding.message.clone()),
@@ -133,7 +134,8 @@ fn wanted(change: &Change) -> String {
 fn holds(planned: &Planned, waited: u64) -> String {
     let after = if waited == 0 { String::new() } else { format!(" after {waited} s") };
     let later = if planned.plan.waiting.is_empty() { "" } else { "; what is left waits for its time" };
-    format!("read again: live state matches the spec{after}{later}")
+    let part = if planned.plan.complete { "" } else { " in the part that was planned" };
+    format!("read again: live state matches the spec{part}{after}{later}")
 }
 
 fn fails(left: &[Left], waited: u64) -> String {
@@ -211,6 +213,12 @@ read again: not as the spec wants it:
 
 "#]])
         );
+    }
+
+    #[test]
+    fn a_target_that_is_not_there_any_more_is_no_disagreement() {
+        let gone = planned(vec![], vec![Finding::new(code::PLAN_TARGET, "the spec declares no such team")]);
+        assert!(disagreements(&gone, &gone, &BTreeSet::new()).is_empty());
     }
 
     #[test]

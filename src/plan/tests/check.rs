@@ -55,7 +55,7 @@ I3 3 steps disable or delete a token, none a credential in use
 I4 5 managed names judged
 I5 8 steps yield a secret
 I6 14 steps within 10 declared objects
-I7 rotate 2/20, enable 1/20, disable 1/10, delete 2/5, lock 2/2
+I7 rotate 2/20, enable 1/20, disable 1/10, delete 1/5, lock 2/2
 "#]])
     );
 }
@@ -190,7 +190,7 @@ const BREAKS: &[(&str, &str, Break)] = &[
     ("exceed the limit of rotations", "I7", |p, _| p.limits.rotate = 1),
     ("exceed the limit of enabling", "I7", |p, _| p.limits.enable = 0),
     ("exceed the limit of disabling", "I7", |p, _| p.limits.disable = 0),
-    ("exceed the limit of deletions", "I7", |p, _| p.limits.delete = 1),
+    ("exceed the limit of deletions", "I7", |p, _| p.limits.delete = 0),
     ("exceed the limit of locks and unlocks", "I7", |p, _| p.limits.lock = 1),
     ("take from a protected object", "I7", |p, pick| {
         let takes = [Verb::Reset, Verb::Disable, Verb::Delete, Verb::Lock, Verb::Unlock];
