@@ -210,10 +210,12 @@ fn a_state_folder_that_goes_away_stops_the_run_after_the_step_that_runs() {
     assert!(place.read("spec/box.env").contains("SYSDIG="), "the new value was kept back");
 }
 
+type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
+
 /// Puts each change into a file in turn; each must stop an apply, with these words and without a
 /// request that changes anything.
 #[track_caller]
-fn refuses(place: &Place, server: &Server, file: &str, changes: &[(&dyn Fn(&mut Vec<u8>), &str)]) {
+fn refuses(place: &Place, server: &Server, file: &str, changes: &[(Change<'_>, &str)]) {
     let before = fs::read(place.path(file)).unwrap();
     let effects = server.effects();
     for (change, words) in changes {
