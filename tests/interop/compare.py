@@ -45,6 +45,7 @@ ALIASES = {
 # What only tokenform calls.
 ONLY_OURS = {
     "POST /sandbox-invented/api/token/reset": "IBM publishes no reset call and no client has one; the spec names it",
+    "GET /santaba/rest/setting/companySetting": "not in the SDK; LogicMonitor's PowerShell module reads it: after how many unused days tokens are disabled",
 }
 
 # What only the clients call.

@@ -55,7 +55,7 @@ const APPLY: [&str; 6] = ["apply", "spec", "--auto-approve", "--new-state", "--p
 const PLAN: [&str; 3] = ["plan", "spec", "--detailed-exitcode"];
 const STATE: &str = "spec/.tokenform";
 const JOURNAL: &str = "spec/.tokenform/journal/current.jsonl";
-const RESET: &str = r#"{"on": {"method": "POST", "path": "/api/token/reset"}, "do": {"delay": "1s"}}"#;
+const RESET: &str = r#"{"on": {"method": "POST", "path": "/api/token/reset"}, "do": {"delay": "3s"}}"#;
 
 fn place() -> (Place, Server) {
     let place = Place::empty();
@@ -182,7 +182,7 @@ fn a_state_that_can_only_be_read_can_be_planned_with_and_not_applied() {
     assert!(server.effects().is_empty());
 }
 
-/// Starts an apply whose reset takes a second, and waits until it has begun.
+/// Starts an apply whose reset takes three seconds, and waits until it has begun.
 fn begun(place: &Place, server: &Server) -> std::process::Child {
     server.ask("POST /__sandbox/faults", RESET);
     let mut command = place.command(&APPLY);
