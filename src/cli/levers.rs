@@ -59,6 +59,7 @@ impl Levers {
         let asked = Asked {
             target: prefixes("--target", &self.target)?,
             rotate: prefixes("--rotate", &self.rotate)?,
+            ..Asked::default()
         };
         can_be_rotated(&asked, desired)?;
         Ok(asked)
@@ -99,7 +100,7 @@ fn begins_an_address(word: &str) -> bool {
 }
 
 /// A declared object; or something below a declared owner: a team can be visible and not listed.
-fn there(flag: &str, word: &str, declared: &[Address]) -> Result<Prefix, Failure> {
+pub(super) fn there(flag: &str, word: &str, declared: &[Address]) -> Result<Prefix, Failure> {
     let help = "Quotes belong to an address, so quote it whole for the shell: 'ibm.prod.mon.team[\"SRE\"]'.";
     let prefix: Prefix = word.parse().map_err(|error| Failure::usage(format!("{flag}: {error}"), help))?;
     let owner = |address: &Address| address.owner_name().is_some() && address.item_parts().is_none();

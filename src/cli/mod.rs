@@ -6,6 +6,7 @@ mod exit;
 mod forget;
 mod format;
 mod history;
+mod incident;
 mod interrupts;
 mod later;
 mod levers;

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 use super::format::{Format, Printer};
+use super::incident::Incident;
 use super::levers::Levers;
 use super::output::Output;
 use super::parallelism::Parallelism;
@@ -57,6 +58,9 @@ pub struct Plan {
     levers: Levers,
 
     #[command(flatten)]
+    incident: Incident,
+
+    #[command(flatten)]
     parallelism: Parallelism,
 
     #[command(flatten)]
@@ -77,6 +81,7 @@ pub fn run(command: &Plan, global: &Global, env: Env, output: &Rc<Output>) -> Re
     let mut session = Session::open(global, path, env, output)?;
     raise_limits(&mut session.desired, &command.limit)?;
     session.asked = command.levers.asked(&command.path, &session.desired)?;
+    command.incident.add(&mut session.asked, &session.desired, session.env.clock.now())?;
     if let Some(out) = &command.out {
         out::refuse(out, &session::base_folder(global, path))?;
     }
@@ -110,7 +115,8 @@ fn planned(command: &Plan, global: &Global, session: &Session, output: &Rc<Outpu
         let apply = line::command("apply", global, path);
         output.say(&format!("Saved the plan (sha256 {digest}). To run exactly it: {apply}"));
     }
-    let pending = command.detailed_exitcode && !plan.changes.is_empty();
+    let exposed = plan.extent.not_rotated.iter().any(|row| row.cause.is_open());
+    let pending = command.detailed_exitcode && (exposed || !plan.changes.is_empty());
     Ok(if pending { Exit::Changes } else { Exit::Done })
 }
 

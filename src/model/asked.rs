@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::address::Address;
+use super::exposure::{Incident, NotRotated};
 use super::prefix::{Prefix, any_covers};
 
 /// The levers of one run.
@@ -14,11 +15,16 @@ pub struct Asked {
     pub target: Vec<Prefix>,
     /// `--rotate`: rotate these tokens now, due or not.
     pub rotate: Vec<Prefix>,
+    /// `--issued-before`: only rotations of what may be exposed.
+    pub incident: Option<Incident>,
 }
 
 impl Asked {
     /// Whether a connection is contacted: it is, unless it lies outside of every target.
     pub fn reaches(&self, connection: &Address) -> bool {
+        if self.incident.as_ref().is_some_and(|incident| !incident.touches(connection)) {
+            return false;
+        }
         self.target.is_empty() || self.target.iter().any(|prefix| prefix.touches(connection))
     }
 
@@ -29,12 +35,14 @@ impl Asked {
 
     /// What proves that changes of these objects were made: the same part of the spec, and them. What
     /// was to be rotated has been.
-    pub fn proving<'a>(&self, changed: impl Iterator<Item = &'a Address>) -> Self {
+    pub fn proving<'a>(&self, changed: impl Iterator<Item = &'a Address> + Clone) -> Self {
         let mut target = self.target.clone();
         if !target.is_empty() {
-            target.extend(changed.cloned().map(Prefix::from));
+            target.extend(changed.clone().cloned().map(Prefix::from));
         }
-        Self { target, ..Self::default() }
+        let scope = || changed.cloned().map(Prefix::from).collect();
+        let incident = self.incident.clone().map(|incident| Incident { scope: scope(), ..incident });
+        Self { target, incident, ..Self::default() }
     }
 }
 
@@ -46,6 +54,8 @@ pub struct Extent {
     pub pulled_in: Vec<PulledIn>,
     /// Connections that were not contacted.
     pub not_contacted: Vec<Address>,
+    /// What an incident may have exposed and stays as it is.
+    pub not_rotated: Vec<NotRotated>,
 }
 
 /// A change that a rule brought into the plan.

@@ -7,6 +7,7 @@ pub mod change;
 pub mod code;
 pub mod event;
 pub mod evidence;
+pub mod exposure;
 pub mod finding;
 pub mod given;
 pub mod guard;

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod document;
 mod graph;
+mod incident;
 pub mod rules;
 #[cfg(test)]
 mod sample;
@@ -20,6 +21,7 @@ use self::document::{Amends, Covered, FORMAT_VERSION, Plan, PlanFinding, Source,
 use crate::model::asked::{Asked, Extent};
 use crate::model::code;
 use crate::model::evidence::{CallerEvidence, Evidence};
+use crate::model::exposure::Incident;
 use crate::model::finding::Finding;
 use crate::model::history::History;
 use crate::model::secret::{Digest, DigestKey};
@@ -63,8 +65,15 @@ pub struct Planned {
 pub fn plan(inputs: &Inputs<'_>) -> Planned {
     let Inputs { history, key, now, asked, unattended, .. } = *inputs;
     let cx = Context { history, key, now, asked, unattended };
-    let drafts = registry::drafts(cx, inputs.desired, inputs.snapshot);
+    let lens = asked.incident.as_ref().map(|incident| incident::lens(inputs.desired, incident));
+    let mut drafts = registry::drafts(cx, lens.as_ref().unwrap_or(inputs.desired), inputs.snapshot);
     let mut plan = empty(inputs);
+    if let Some(incident) = &inputs.asked.incident {
+        let (narrowed, left) = incident::narrow(&incident_scene(inputs, incident), drafts);
+        plan.extent.not_rotated = left;
+        plan.complete = false;
+        drafts = vec![narrowed];
+    }
     plan.evidence = evidence(inputs, &drafts);
     let mut findings = Vec::new();
     let mut live = BTreeSet::new();
@@ -170,6 +179,12 @@ fn evidence(inputs: &Inputs<'_>, drafts: &[Draft]) -> Evidence {
             Some(_) => Vec::new(),
         },
     }
+}
+
+fn incident_scene<'a>(inputs: &'a Inputs<'_>, incident: &'a Incident) -> incident::Scene<'a> {
+    let Inputs { desired, snapshot, .. } = *inputs;
+    let (protected, managed) = (registry::protected(desired), registry::managed(desired, snapshot));
+    incident::Scene { incident, desired, snapshot, protected, managed }
 }
 
 fn callers(inputs: &Inputs<'_>) -> Vec<CallerEvidence> {

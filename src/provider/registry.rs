@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future;
+use jiff::Timestamp;
 
 use super::draft::{Context, Draft};
 use super::state::{Desired, Snapshot};
@@ -13,6 +14,7 @@ use crate::model::address::Address;
 use crate::model::asked::Asked;
 use crate::model::code;
 use crate::model::evidence::Managed;
+use crate::model::exposure::{Incident, NotRotated};
 use crate::model::finding::Finding;
 use crate::model::history::Facts;
 use crate::model::observed::Observed;
@@ -133,9 +135,27 @@ pub async fn read(reader: &Reader, desired: &Desired, key: &DigestKey, asked: &A
     let mut snapshot = Snapshot { instances, left_out, ..Snapshot::default() };
     for (connection, read) in portals {
         snapshot.users.extend(read.users);
+        snapshot.others.extend(read.others);
         snapshot.callers.insert(connection, read.caller);
     }
     snapshot
+}
+
+/// What an incident may have exposed besides the managed tokens that are rotated; those are given with
+/// the ids that they replace.
+pub fn exposed_besides(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    incident: &Incident,
+    rotated: &BTreeMap<Address, u64>,
+) -> Vec<NotRotated> {
+    let ibm = ibm::exposure::besides(desired, snapshot, incident);
+    [ibm, logicmonitor::exposure::besides(desired, snapshot, incident, rotated)].concat()
+}
+
+/// When a token was last used, where the vendor tells.
+pub fn last_used(snapshot: &Snapshot, address: &Address, id: u64) -> Option<Timestamp> {
+    logicmonitor::exposure::last_used(snapshot, address, id)
 }
 
 /// The vendors whose objects steps are about.

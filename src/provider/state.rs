@@ -52,6 +52,21 @@ pub struct Rotate {
     pub soak: Period,
 }
 
+/// As a spec that says nothing has it.
+impl Default for Rotate {
+    fn default() -> Self {
+        Self {
+            max_age: None,
+            issued_after: None,
+            rationale: None,
+            assume_issued: None,
+            overlap: Period::hours(24),
+            idle: Period::hours(24),
+            soak: Period::days(7),
+        }
+    }
+}
+
 /// The most changes of each sort that one plan may hold, over all connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -80,6 +95,8 @@ pub struct Snapshot {
     pub instances: BTreeMap<Address, Observed<ibm::state::LiveInstance>>,
     /// Declared LogicMonitor users with all their tokens, by the user's address.
     pub users: BTreeMap<Address, Observed<logicmonitor::state::LiveUser>>,
+    /// Users that no connection declares, with all their tokens, by the address that they would have.
+    pub others: BTreeMap<Address, logicmonitor::state::LiveUser>,
     /// Which live tokens each LogicMonitor connection authenticates with.
     pub callers: BTreeMap<Address, Caller>,
     /// Connections that lie outside of every target: they were not contacted.

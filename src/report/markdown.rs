@@ -5,7 +5,7 @@
 //! neither format, link, mention nor close anything: it is escaped, and stands in `code` where it is
 //! a name.
 
-use super::rows::{ChangeRow, FieldRow, FindingRow, Notice, Rows, StepRow, WaitingRow};
+use super::rows::{ChangeRow, FieldRow, FindingRow, LeftRow, Notice, Rows, StepRow, WaitingRow};
 use super::style::Style;
 use crate::report::diff;
 
@@ -22,6 +22,11 @@ pub fn plan(rows: &Rows, subject: &str) -> String {
     page.section("steps", STEPS, rows.steps.iter().map(step), "\n");
     page.folded("change", "changes", rows.changes.iter().map(change));
     page.folded("object waits", "objects wait", rows.waiting.iter().map(waiting));
+    page.folded(
+        "reason why things stay exposed",
+        "reasons why things stay exposed",
+        rows.left.iter().map(left),
+    );
     page.folded(
         "invariant",
         "invariants",
@@ -181,6 +186,12 @@ fn line(row: &diff::Row) -> Option<String> {
 fn waiting(row: &WaitingRow) -> String {
     let until = row.until.as_ref().map(|at| format!(", until {at}")).unwrap_or_default();
     format!("- {}: {}{until}\n", code(&row.address), prose(&row.what))
+}
+
+/// What may be exposed and stays, for one cause.
+fn left(row: &LeftRow) -> String {
+    let lines: String = row.lines.iter().map(|line| format!("  - {}\n", code(line))).collect();
+    format!("- {}\n{lines}", prose(&row.title))
 }
 
 /// A name or value: as it is, whatever is in it. `<code>` and not backquotes, since those can be closed

@@ -11,6 +11,7 @@ mod examples;
 mod faults;
 mod help;
 mod history;
+mod incident;
 mod interrupts;
 mod lanes;
 mod layers;

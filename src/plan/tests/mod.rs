@@ -5,6 +5,7 @@ mod callers;
 mod check;
 mod drift;
 mod ibm;
+mod incident;
 mod lacking;
 mod limits;
 mod lineage;

@@ -4,6 +4,7 @@ pub mod client;
 pub mod coverage;
 pub mod draft;
 pub mod evidence;
+pub mod exposure;
 pub mod header;
 pub mod instance;
 pub mod mode;

@@ -4,6 +4,7 @@ pub mod client;
 pub mod disuse;
 pub mod draft;
 pub mod evidence;
+pub mod exposure;
 mod issue;
 pub mod read;
 mod retire;

@@ -1,6 +1,6 @@
 //! Reads the declared users of one portal with all their tokens, from three whole lists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::client::Client;
 use super::state::{Connection, LiveToken, LiveUser, TokenKind, User};
@@ -16,6 +16,8 @@ use crate::provider::state::Caller;
 pub struct ConnectionRead {
     /// Every declared user, by address.
     pub users: BTreeMap<Address, Observed<LiveUser>>,
+    /// Every other user, by the address that it would have if it were declared.
+    pub others: BTreeMap<Address, LiveUser>,
     pub caller: Caller,
 }
 
@@ -29,7 +31,7 @@ pub async fn read_connection(reader: &Reader, address: &Address, connection: &Co
             let unreadable =
                 |user: &Address| Observed::Unreadable(Box::new(Finding::clone(&finding).at(user)));
             let users = connection.users.keys().map(|user| (user.clone(), unreadable(user))).collect();
-            ConnectionRead { users, caller: Caller::default() }
+            ConnectionRead { users, others: BTreeMap::new(), caller: Caller::default() }
         }
     }
 }
@@ -49,6 +51,7 @@ async fn read(
     }
     let live = |row: UserRow| Some(LiveUser { disables_after_days, ..row.live()? });
     let users: Vec<LiveUser> = users.into_iter().filter_map(live).collect();
+    let all = users.clone();
     let by_id = Listing::complete(users.iter().cloned(), |user| user.id);
     let by_name = Listing::complete(users, |user| user.username.clone());
     let observe = |(at, wish): (&Address, &User)| {
@@ -58,7 +61,29 @@ async fn read(
         };
         (at.clone(), with_tokens(user, &tokens, name.as_deref()))
     };
-    Ok(ConnectionRead { users: connection.users.iter().map(observe).collect(), caller })
+    let declared: BTreeMap<_, _> = connection.users.iter().map(observe).collect();
+    let others = others(address, all, &declared, &tokens, name.as_deref());
+    Ok(ConnectionRead { users: declared, others, caller })
+}
+
+/// Users that are not declared. One whose address would be that of a declared user is left out: an
+/// address stands for one user.
+fn others(
+    connection: &Address,
+    all: Vec<LiveUser>,
+    declared: &BTreeMap<Address, Observed<LiveUser>>,
+    tokens: &BTreeMap<u64, Vec<LiveToken>>,
+    caller: Option<&str>,
+) -> BTreeMap<Address, LiveUser> {
+    let ids: BTreeSet<u64> = declared.values().filter_map(Observed::present).map(|user| user.id).collect();
+    let others = all.into_iter().filter(|user| !ids.contains(&user.id));
+    let addressed = others.map(|user| (connection.owner(&user.username), user));
+    let free = addressed.filter(|(at, _)| !declared.contains_key(at));
+    free.filter_map(|(at, user)| {
+        let user = with_tokens(Observed::Present(user), tokens, caller);
+        user.present().cloned().map(|user| (at, user))
+    })
+    .collect()
 }
 
 /// The one user with exactly this name.

@@ -36,6 +36,7 @@ pub fn plan(rows: &Rows, ages: &[AgeRow], subject: &str) -> String {
                     section { h2 { "Changes" } @for row in &rows.changes { (tables::change(row)) } }
                 }
                 (tables::waiting(rows))
+                (tables::left(rows))
                 @if !ages.is_empty() { section { h2 { "Ages" } (timeline::ages(ages)) } }
                 (tables::invariants(rows))
                 footer { (foot(rows)) }

@@ -137,6 +137,20 @@ pub fn waiting(rows: &Rows) -> Markup {
     }
 }
 
+pub fn left(rows: &Rows) -> Markup {
+    html! {
+        @if !rows.left.is_empty() {
+            section {
+                h2 { "Possibly exposed, and not rotated by this plan" }
+                @for row in &rows.left {
+                    p { b { (row.title) } }
+                    ul { @for line in &row.lines { li { (line) } } }
+                }
+            }
+        }
+    }
+}
+
 pub fn invariants(rows: &Rows) -> Markup {
     html! {
         @if !rows.invariants.is_empty() {

@@ -4,6 +4,7 @@
 
 mod age;
 mod change;
+mod exposure;
 mod opening;
 mod step;
 mod tail;
@@ -18,6 +19,7 @@ use crate::report::style::Tone;
 
 pub use age::AgeRow;
 pub use change::{ChangeRow, FieldRow};
+pub use exposure::LeftRow;
 pub use step::{NeedRow, StepRow};
 pub use tail::{CountRow, FindingRow, InvariantRow, WaitingRow};
 
@@ -37,6 +39,8 @@ pub struct Rows {
     pub ages: Vec<AgeRow>,
     /// How many others have a rotation that is due later.
     pub due_later: usize,
+    /// What an incident may have exposed and stays as it is, by cause.
+    pub left: Vec<LeftRow>,
     pub invariants: Vec<InvariantRow>,
     /// The counts of the summary, without zeros after the first six.
     pub counts: Vec<CountRow>,
@@ -70,6 +74,7 @@ impl Rows {
             waiting: plan.waiting.iter().map(tail::waiting).collect(),
             ages,
             due_later,
+            left: exposure::left(plan),
             invariants: plan.invariants.iter().map(tail::invariant).collect(),
             counts: tail::counts(plan),
             irreversible: plan.summary.irreversible,

@@ -18,6 +18,7 @@ pub fn notices(view: &View<'_>) -> Vec<Notice> {
         amends(view),
         target(view),
         source(view),
+        incident(view),
         completeness(view),
         rotated(view),
         limits(view),
@@ -62,6 +63,22 @@ fn amends(view: &View<'_>) -> Option<Notice> {
         tone: Tone::Warn,
         lines: lines.into_iter().chain(amends.covered.iter().map(row)).collect(),
     })
+}
+
+/// Why there are only rotations, and how many of how much.
+fn incident(view: &View<'_>) -> Option<Notice> {
+    let incident = view.plan.asked.incident.as_ref()?;
+    let open = view.plan.extent.not_rotated.iter().filter(|row| row.cause.is_open()).count();
+    let scope: Vec<_> = incident.scope.iter().map(safe::shown).collect();
+    let scope = if scope.is_empty() { String::new() } else { format!(" in {}", scope.join(", ")) };
+    let why = incident.reason.as_ref().map(|why| format!(" ({})", safe::line(why))).unwrap_or_default();
+    let lines = vec![
+        format!("only what was issued before {}{scope} is rotated{why}.", incident.issued_before),
+        format!("{} to rotate; {open} more entries may be exposed and stay.", view.plan.changes.len()),
+        "A LogicMonitor token that is replaced works until it is retired: apply the spec afterwards."
+            .to_owned(),
+    ];
+    Some(Notice { title: Some("Incident:"), tone: Tone::Warn, lines })
 }
 
 fn target(view: &View<'_>) -> Option<Notice> {

@@ -104,6 +104,9 @@ pub fn no_changes(plan: &Plan) -> Option<&'static str> {
     if !plan.changes.is_empty() || !plan.steps.is_empty() {
         return None;
     }
+    if plan.asked.incident.is_some() {
+        return Some("Nothing to rotate.");
+    }
     let errors = plan.findings.iter().any(|finding| finding.severity == "error");
     Some(match (errors, plan.complete) {
         (true, _) => "No changes were planned; see the findings.",

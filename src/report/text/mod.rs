@@ -19,6 +19,7 @@ pub fn plan(plan: &Plan, seal: &str, style: &Style) -> String {
         text.push(parts::no_changes(line, style));
         text.push(parts::waiting(&rows, style));
         text.push(parts::ages(&rows, style));
+        text.push(parts::left(&rows, style));
         text.push(parts::findings(&rows, style));
     } else {
         text.push(parts::legend(&rows, style));
@@ -27,6 +28,7 @@ pub fn plan(plan: &Plan, seal: &str, style: &Style) -> String {
         text.push(parts::findings(&rows, style));
         text.push(parts::waiting(&rows, style));
         text.push(parts::ages(&rows, style));
+        text.push(parts::left(&rows, style));
         text.push(parts::invariants(plan, &rows, style));
         text.push(parts::summary(&rows, style));
     }

@@ -56,6 +56,15 @@ pub fn ages(rows: &Rows, style: &Style) -> String {
     titled("Due soon, or late:", ages, style)
 }
 
+/// What may be exposed and stays, by cause.
+pub fn left(rows: &Rows, style: &Style) -> String {
+    let left = rows.left.iter().map(|row| {
+        let lines: String = row.lines.iter().map(|line| format!("    {line}\n")).collect();
+        format!("  {}\n{lines}", style.paint(row.tone, &row.title))
+    });
+    titled("Possibly exposed, and not rotated by this plan:", left.collect(), style)
+}
+
 pub fn all_ages(ages: &[AgeRow], style: &Style) -> String {
     titled("Ages of tokens with a rotation:", ages.iter().map(|row| age(row, style)).collect(), style)
 }

@@ -6,7 +6,6 @@ use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::given::{Duration, Given, Instant};
 use crate::model::source::Span;
-use crate::model::vocabulary::Period;
 use crate::provider::spec::{Rotate as RotateSpec, Strategy};
 use crate::provider::state::Rotate;
 use crate::spec::node::Entry;
@@ -19,10 +18,6 @@ pub enum Replaced {
     /// Old and new live beside each other for a while.
     Beside,
 }
-
-const OVERLAP: Period = Period::hours(24);
-const IDLE: Period = Period::hours(24);
-const SOAK: Period = Period::days(7);
 
 /// The rotation under `token.rotate`.
 pub fn rotate(
@@ -37,15 +32,16 @@ pub fn rotate(
     if replaced == Replaced::InPlace {
         refuse_overlap(checker, at, place, spec);
     }
+    let default = Rotate::default();
     let period = |given: &Given<Duration>| given.get().map(|duration| duration.0);
     let rotate = Rotate {
         max_age: period(&spec.max_age),
         issued_after: spec.issued_after.get().map(|instant: &Instant| instant.0),
         assume_issued: spec.assume_issued.get().map(|instant| instant.0),
         rationale: spec.rationale.cloned(),
-        overlap: period(&spec.overlap).unwrap_or(OVERLAP),
-        idle: period(&spec.idle).unwrap_or(IDLE),
-        soak: period(&spec.soak).unwrap_or(SOAK),
+        overlap: period(&spec.overlap).unwrap_or(default.overlap),
+        idle: period(&spec.idle).unwrap_or(default.idle),
+        soak: period(&spec.soak).unwrap_or(default.soak),
     };
     max_age(checker, at, place, &rotate, replaced);
     if rotate.assume_issued.is_some_and(|issued| issued > checker.around.now) {

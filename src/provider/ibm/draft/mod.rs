@@ -59,6 +59,12 @@ pub fn seen(want: &Instance, live: &LiveInstance) -> usize {
     want.teams.iter().filter(visible).count()
 }
 
+/// The declared team that a visible one is.
+pub fn seen_as<'w>(want: &'w Instance, team: &LiveTeam) -> Option<&'w Team> {
+    let hit = want.teams.iter().find(|(address, want)| stands_for(address, want, team));
+    hit.map(|(_, want)| want)
+}
+
 /// Whether a declared team is a visible one: by pin, else by name.
 fn stands_for(address: &Address, want: &Team, live: &LiveTeam) -> bool {
     match want.id {
@@ -69,7 +75,7 @@ fn stands_for(address: &Address, want: &Team, live: &LiveTeam) -> bool {
 
 /// The auth mode in force. The probe decides; the stored setting alone may be an older or a newer
 /// request (contract ibm 2.5).
-fn mode(address: &Address, live: &LiveInstance) -> Result<AuthMode, Finding> {
+pub fn mode(address: &Address, live: &LiveInstance) -> Result<AuthMode, Finding> {
     let stored = match live.setting.as_deref() {
         None => None,
         Some("ANY") => Some(AuthMode::Any),
@@ -369,8 +375,7 @@ impl<'a> Scene<'a> {
 
     /// The declared team that a visible one is.
     fn declared(self, team: &LiveTeam) -> Option<&'a Team> {
-        let hit = self.want.teams.iter().find(|(address, want)| stands_for(address, want, team));
-        hit.map(|(_, want)| want)
+        seen_as(self.want, team)
     }
 
     fn team_address(self, team: &LiveTeam) -> Address {

@@ -8,6 +8,7 @@ use crate::model::address::Address;
 use crate::model::code;
 use crate::model::finding::Finding;
 use crate::provider::draft::Context;
+use crate::provider::logicmonitor::exposure::declared;
 use crate::provider::logicmonitor::state::{LiveToken, LiveUser, MARKER, User};
 
 /// How many of one user are named.
@@ -36,12 +37,6 @@ pub(super) fn made_outside(
     }
     let message = format!("{} made outside tokenform since {since}: {}", count(new.len()), named.join(", "));
     (!new.is_empty()).then(|| Finding::new(code::PLAN_MADE_OUTSIDE, message).at(address))
-}
-
-/// Ids of the live tokens that declared names stand for.
-fn declared(want: &User, live: &LiveUser) -> BTreeSet<u64> {
-    let bound = want.tokens.iter().flat_map(|(at, token)| live.bound(token.kind, at.name(), token.id));
-    bound.map(|token| token.id).collect()
 }
 
 fn told(token: &LiveToken) -> String {

@@ -1,0 +1,125 @@
+//! What an incident may have exposed at LogicMonitor besides the tokens in use under declared names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::evidence::callers;
+use super::state::{Connection, LiveToken, LiveUser, User};
+use crate::model::address::Address;
+use crate::model::exposure::{Cause, Incident, NotRotated};
+use crate::model::observed::Observed;
+use crate::provider::state::{Desired, Snapshot};
+
+/// When a token was last used, by the address of its name or of its user.
+pub fn last_used(snapshot: &Snapshot, address: &Address, id: u64) -> Option<Timestamp> {
+    let user = snapshot.users.get(&address.lane()).and_then(Observed::present)?;
+    user.tokens.iter().find(|token| token.id == id)?.last_used_on
+}
+
+/// Credentials, tokens that were replaced and still work, and tokens that no declared name stands
+/// for. `rotated` are the ids that are replaced now, by the address of their name.
+pub fn besides(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    incident: &Incident,
+    rotated: &BTreeMap<Address, u64>,
+) -> Vec<NotRotated> {
+    let callers = callers(desired, snapshot);
+    let none = BTreeSet::new();
+    let mut rows = Vec::new();
+    for (at, connection) in &desired.logicmonitor {
+        let callers = callers.get(at).unwrap_or(&none);
+        rows.extend(credential(at, connection, snapshot, incident, callers));
+        for (address, want) in &connection.users {
+            if let Some(live) = snapshot.users.get(address).and_then(Observed::present) {
+                let own = |(at, token): (&Address, _)| of_name(at, token, live, incident, rotated);
+                rows.extend(want.tokens.iter().filter(|(at, _)| incident.covers(at)).filter_map(own));
+                rows.extend(unlisted(address, want, live, incident, callers));
+            }
+        }
+    }
+    for (address, live) in &snapshot.others {
+        let nothing = User { id: None, protect: false, tokens: BTreeMap::new() };
+        rows.extend(unlisted(
+            address,
+            &nothing,
+            live,
+            incident,
+            callers.get(&address.of_connection()).unwrap_or(&none),
+        ));
+    }
+    rows
+}
+
+/// The credential in use, unless it is a token under a declared name.
+fn credential(
+    at: &Address,
+    connection: &Connection,
+    snapshot: &Snapshot,
+    incident: &Incident,
+    callers: &BTreeSet<u64>,
+) -> Option<NotRotated> {
+    let users = connection.users.iter();
+    let live = |(at, want)| Some((want, snapshot.users.get(at).and_then(Observed::present)?));
+    let is_managed = |(want, live): (&User, &LiveUser)| !declared(want, live).is_disjoint(callers);
+    if !incident.covers(at) || users.filter_map(live).any(is_managed) {
+        return None;
+    }
+    let why = "the connection's own credential is under no declared name: replace it by hand".to_owned();
+    let token_ids = callers.iter().copied().collect();
+    Some(NotRotated { address: at.clone(), cause: Cause::Credential, why, token_ids })
+}
+
+/// Tokens of a declared name that were replaced, or that are disabled.
+fn of_name(
+    at: &Address,
+    want: &super::state::Token,
+    live: &LiveUser,
+    incident: &Incident,
+    rotated: &BTreeMap<Address, u64>,
+) -> Option<NotRotated> {
+    let now = rotated.get(at);
+    let exposed = live.bound(want.kind, at.name(), want.id);
+    let exposed: Vec<_> = exposed.into_iter().filter(|t| incident.exposes(t.created_on)).collect();
+    let works = exposed.iter().filter(|token| token.enabled());
+    let works: Vec<u64> = works.map(|token| token.id).filter(|id| Some(id) != now).collect();
+    let row = |cause, why: &str, token_ids| {
+        Some(NotRotated { address: at.clone(), cause, why: why.to_owned(), token_ids })
+    };
+    let cycle = "it was replaced; `overlap` and `idle` of its `rotate` say when the next applies disable it, \
+                 and shorten that";
+    match (works.is_empty(), now) {
+        (false, _) => row(Cause::Retiring, cycle, works),
+        (true, None) if !exposed.is_empty() => {
+            let ids = exposed.iter().map(|token| token.id).collect();
+            row(Cause::Disabled, "it does not work now; enabled again, it would", ids)
+        }
+        (true, _) => None,
+    }
+}
+
+/// Tokens of a user that no declared name stands for and that work.
+fn unlisted(
+    address: &Address,
+    want: &User,
+    live: &LiveUser,
+    incident: &Incident,
+    callers: &BTreeSet<u64>,
+) -> Option<NotRotated> {
+    let declared = declared(want, live);
+    let is_exposed = |token: &&LiveToken| {
+        let other = !declared.contains(&token.id) && !callers.contains(&token.id);
+        other && token.enabled() && incident.exposes(token.created_on)
+    };
+    let ids: Vec<u64> = live.tokens.iter().filter(is_exposed).map(|token| token.id).collect();
+    let why = format!("{} tokens of {} that the spec does not declare", ids.len(), live.username);
+    let row = NotRotated { address: address.clone(), cause: Cause::Unlisted, why, token_ids: ids };
+    (incident.covers(address) && !row.token_ids.is_empty()).then_some(row)
+}
+
+/// Ids of the live tokens that declared names stand for.
+pub fn declared(want: &User, live: &LiveUser) -> BTreeSet<u64> {
+    let bound = want.tokens.iter().flat_map(|(at, token)| live.bound(token.kind, at.name(), token.id));
+    bound.map(|token| token.id).collect()
+}
