@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
 use super::transport::{Sort, Transport};
@@ -33,6 +34,11 @@ impl Reader {
     /// say category, line and column only.
     pub async fn get_sealed<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<Reply<T>, HttpError> {
         self.read(&request, Sort::Sealed).await
+    }
+
+    /// The time that requests are signed by.
+    pub fn now(&self) -> Timestamp {
+        self.transport.env.clock.now()
     }
 
     /// How many requests left so far, by what they were for.

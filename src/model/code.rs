@@ -270,6 +270,12 @@ codes! {
     LOCK_NOT_COVERED = "tokenform::apply::lock_not_covered", Error,
         "A visible team has no proved reset of this plan, or its token has moved since.",
         "Plan again: the new plan covers the teams that are visible now.";
+    PLAN_OLD_IN_USE = "tokenform::plan::old_in_use", Warning,
+        "A replaced token was disabled and is still used.",
+        "Give that consumer the new value, then state it in the spec: `consumers_moved: INSTANT` under `rotate`. Nothing is retired until then.";
+    LM_UNWATCHED = "tokenform::logicmonitor::unwatched", Warning,
+        "The portal's audit log can't be read, so a consumer that still tries a disabled token is not seen.",
+        "Grant tokenform's role the right to view audit logs, and wait with the deletion until it can read them.";
     LM_UNKNOWN_STATUS = "tokenform::logicmonitor::unknown_status", Error,
         "A token's status is neither 1 (disabled) nor 2 (enabled).",
         "Look at the token in the portal; tokenform does not act on a status it does not know.";

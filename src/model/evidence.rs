@@ -87,6 +87,9 @@ pub struct EnabledCount {
     pub address: Address,
     /// Ids of its live tokens that are enabled.
     pub enabled: Vec<u64>,
+    /// Ids of its live tokens that the present one replaced.
+    #[serde(default)]
+    pub predecessors: Vec<u64>,
     /// The spec asks for `absent` or `disabled`, so it may come to zero.
     pub may_be_zero: bool,
 }

@@ -42,6 +42,9 @@ fn edges(steps: &[Step]) -> Edges {
         }
         for (i, step) in steps.iter().enumerate().filter(|(_, s)| row.is_after(s)) {
             for j in before.get(&row.scope.key(step)).into_iter().flatten().filter(|j| **j != i) {
+                if !row.orders(&steps[*j], step) {
+                    continue;
+                }
                 edges.entry(i).or_default().entry(*j).or_insert(number);
             }
         }

@@ -93,6 +93,12 @@ pub const TABLE: &[Row] = &[
     },
 ];
 
+/// Whether a rule lets two steps of its scope be in any order: what the credential in use replaced is
+/// retired after its own rotation (issue-before-retire), not before it.
+fn spares(row: &Row, before: &Step, after: &Step) -> bool {
+    row.rule == Rule::CallerLast && before.address == after.address
+}
+
 impl Row {
     pub fn is_before(&self, step: &Step) -> bool {
         (self.before)(step)
@@ -100,6 +106,11 @@ impl Row {
 
     pub fn is_after(&self, step: &Step) -> bool {
         (self.after)(step)
+    }
+
+    /// Whether an edge stands between two steps that match within the scope.
+    pub fn orders(&self, before: &Step, after: &Step) -> bool {
+        !spares(self, before, after)
     }
 }
 

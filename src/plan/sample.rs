@@ -112,6 +112,7 @@ pub fn rotate() -> Rotate {
         overlap: Period::hours(24),
         idle: Period::hours(24),
         soak: Period::days(7),
+        consumers_moved: None,
     }
 }
 

@@ -164,6 +164,7 @@ mod tests {
             overlap: Period::hours(24),
             idle: Period::hours(24),
             soak: Period::days(7),
+            consumers_moved: None,
         }
     }
 

@@ -11,6 +11,7 @@ use crate::model::finding::Finding;
 use crate::model::history::{History, Past};
 use crate::model::secret::DigestKey;
 use crate::model::step::{Expect, Step, StepId};
+use crate::model::verb::Verb;
 use crate::provider::age::{self, Due, Issued};
 use crate::provider::state::Rotate;
 
@@ -77,6 +78,12 @@ impl Draft {
     pub fn push(&mut self, mut change: Change, steps: Vec<Step>) {
         change.steps = steps.iter().map(|step| step.id.clone()).collect();
         self.changes.push(Drafted { change, steps });
+    }
+
+    /// The number of the next step of this verb on an object.
+    pub fn ordinal(&self, verb: Verb, address: &Address) -> usize {
+        let steps = self.changes.iter().flat_map(|drafted| &drafted.steps);
+        1 + steps.filter(|step| step.verb == verb && step.address == *address).count()
     }
 
     pub fn wait(&mut self, address: &Address, what: impl Into<String>, until: Option<Timestamp>) {

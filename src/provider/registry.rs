@@ -36,9 +36,11 @@ pub fn drafts(cx: Context<'_>, desired: &Desired, snapshot: &Snapshot) -> Vec<Dr
     }
     let callers = callers(desired, snapshot);
     for (at, connection) in &desired.logicmonitor {
-        let caller = callers.get(at).cloned().unwrap_or_default();
+        let callers = callers.get(at).cloned().unwrap_or_default();
+        let read = snapshot.portals.get(at).cloned().unwrap_or_default();
+        let portal = logicmonitor::draft::Portal { connection, callers: &callers, read: &read };
         for (address, want) in &connection.users {
-            let draft = |live: &_| logicmonitor::draft::user(cx, address, connection, want, live, &caller);
+            let draft = |live: &_| logicmonitor::draft::user(cx, address, portal, want, live);
             drafts.extend(observed(address, snapshot, snapshot.users.get(address), draft));
         }
     }
@@ -136,7 +138,8 @@ pub async fn read(reader: &Reader, desired: &Desired, key: &DigestKey, asked: &A
     for (connection, read) in portals {
         snapshot.users.extend(read.users);
         snapshot.others.extend(read.others);
-        snapshot.callers.insert(connection, read.caller);
+        snapshot.callers.insert(connection.clone(), read.caller);
+        snapshot.portals.insert(connection, read.portal);
     }
     snapshot
 }

@@ -23,6 +23,9 @@ pub struct Rotate {
     pub soak: Given<Duration>,
     /// How the old and the new token meet (LogicMonitor). Default overlap.
     pub strategy: Given<Strategy>,
+    /// States that every consumer used the new token by this instant (LogicMonitor). The way on when an
+    /// old token was brought back because it was still in use. Not later than now.
+    pub consumers_moved: Given<Instant>,
     /// States when a token of unknown age was issued.
     pub assume_issued: Given<Instant>,
 }

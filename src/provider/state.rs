@@ -50,6 +50,9 @@ pub struct Rotate {
     pub idle: Period,
     /// How long a disabled one is kept before it is deleted.
     pub soak: Period,
+    /// A person states that every consumer used the new value by then: the way on after a replaced
+    /// token was still in use, or where nothing else tells of it.
+    pub consumers_moved: Option<Timestamp>,
 }
 
 /// As a spec that says nothing has it.
@@ -63,6 +66,7 @@ impl Default for Rotate {
             overlap: Period::hours(24),
             idle: Period::hours(24),
             soak: Period::days(7),
+            consumers_moved: None,
         }
     }
 }
@@ -101,6 +105,8 @@ pub struct Snapshot {
     pub callers: BTreeMap<Address, Caller>,
     /// Connections that lie outside of every target: they were not contacted.
     pub left_out: BTreeSet<Address>,
+    /// What else each LogicMonitor connection was asked.
+    pub portals: BTreeMap<Address, logicmonitor::state::PortalRead>,
 }
 
 /// The credential that a connection uses now, as far as the vendor's lists show it.

@@ -54,6 +54,8 @@ fn protection_forbids(step: &Step) -> bool {
 /// creations and deliveries are unlimited.
 fn limit_key(view: &View<'_>, step: &Step) -> Option<&'static str> {
     match (step.verb, step.shape) {
+        // retiring what was replaced, and bringing it back, is a part of a rotation that was counted
+        (Verb::Enable | Verb::Disable | Verb::Delete, Some(Shape::Overlap)) => None,
         (Verb::Reset, Some(Shape::SingleSlot)) => (!view.switches(&step.address)).then_some("rotate"),
         (Verb::Issue, Some(Shape::Overlap)) => Some("rotate"),
         (Verb::Enable, _) => Some("enable"),

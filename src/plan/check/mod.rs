@@ -6,6 +6,7 @@
 
 mod limits;
 mod order;
+mod retire;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Verdict, View, has_need, is_caller, list, verdict};
+use super::{Verdict, View, has_need, is_caller, list, retire, verdict};
 use crate::model::change::Action;
 use crate::model::evidence::VisibleTeam;
 use crate::model::step::{Rule, Shape, Step, StepId};
@@ -23,6 +23,7 @@ pub(super) fn order_and_coverage(view: &View<'_>) -> Verdict {
     amends_fit(view, &mut breaks);
     shapes_fit(view, &mut breaks);
     retirement_is_ordered(view, &mut breaks);
+    retire::retirements(view, &mut breaks);
     caller_is_last(view, &mut breaks);
     if proof.is_empty() {
         proof.push("no lock or unlock; every stated need comes first".into());
@@ -52,9 +53,6 @@ fn well_formed(view: &View<'_>) -> Vec<String> {
                 }
                 Some(_) => {}
             }
-        }
-        if !step.guards.is_empty() {
-            breaks.push(format!("step {} has a guard that this version can't evaluate", i + 1));
         }
     }
     reviewed(view, &mut breaks);
@@ -86,7 +84,11 @@ fn reviewed(view: &View<'_>, breaks: &mut Vec<String>) {
 fn stands_for(action: Action, step: &Step) -> bool {
     match action {
         Action::Create => step.verb == Verb::Issue && step.shape.is_none(),
-        Action::Rotate => matches!(step.shape, Some(Shape::SingleSlot | Shape::Overlap)),
+        Action::Rotate => {
+            let shape = step.shape;
+            step.verb == Verb::Reset && shape == Some(Shape::SingleSlot)
+                || step.verb == Verb::Issue && shape == Some(Shape::Overlap)
+        }
         Action::Invalidate => step.shape == Some(Shape::Invalidate),
         Action::Deliver => step.verb == Verb::Deliver,
         Action::Enable => step.verb == Verb::Enable,
@@ -209,6 +211,8 @@ fn shapes_fit(view: &View<'_>, breaks: &mut Vec<String>) {
             (Verb::Reset, Some(Shape::Invalidate | Shape::SingleSlot)) => true,
             (Verb::Issue, Some(Shape::Overlap)) => replaces,
             (Verb::Issue, None) => !replaces,
+            // judged by what they say of the token that they are on
+            (Verb::Enable | Verb::Disable | Verb::Delete, Some(Shape::Overlap)) => true,
             (Verb::Reset, _) | (_, Some(_)) => false,
             (_, None) => true,
         };
@@ -239,11 +243,16 @@ fn retirement_is_ordered(view: &View<'_>, breaks: &mut Vec<String>) {
     }
 }
 
-/// `caller-last`: a rotation of the credential in use needs every other step of its connection.
+/// `caller-last`: a rotation of the credential in use needs every step on other objects of its
+/// connection.
 fn caller_is_last(view: &View<'_>, breaks: &mut Vec<String>) {
     for last in view.of_verb(Verb::Issue).filter(|s| replaces_a_caller(view, s)) {
         let connection = last.address.of_connection();
-        let others = view.steps.iter().filter(|s| s.id != last.id && s.address.of_connection() == connection);
+        // what it replaced goes after it, by issue-before-retire
+        let others = view
+            .steps
+            .iter()
+            .filter(|s| s.address != last.address && s.address.of_connection() == connection);
         let missing =
             others.filter(|s| !replaces_a_caller(view, s) && !has_need(last, s, &[Rule::CallerLast]));
         for other in missing {

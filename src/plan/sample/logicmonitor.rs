@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::model::vocabulary::{SecretRef, TokenStatus};
+use crate::provider::logicmonitor::audit_log::Watch;
 use crate::provider::logicmonitor::state as lm;
 use crate::provider::state::Caller;
 
@@ -47,6 +48,8 @@ pub fn add_portal(
     };
     world.desired.logicmonitor.insert(at.clone(), connection);
     world.snapshot.users.insert(user, Observed::Present(live_user(live)));
+    let read = lm::PortalRead { watch: Watch::Read(BTreeMap::new()) };
+    world.snapshot.portals.insert(at.clone(), read);
     world.snapshot.callers.insert(at, Caller { access_id: Some("a1".into()), token_ids: vec![1] });
 }
 
@@ -59,6 +62,7 @@ fn live_user(tokens: Vec<lm::LiveToken>) -> lm::LiveUser {
         has_email: false,
         caller: Some("robot".into()),
         disables_after_days: None,
+        our_ips: vec!["198.51.100.7".into()],
         tokens,
     }
 }
@@ -104,6 +108,7 @@ pub fn live(id: u64, note: &str) -> lm::LiveToken {
         created_on: Some(days_ago(10)),
         created_by: "robot".into(),
         last_used_on: Some(days_ago(1)),
+        last_auth_ip: Some("203.0.113.9".into()),
     }
 }
 

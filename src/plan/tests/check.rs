@@ -10,6 +10,8 @@ use crate::plan::check::{admit, judge};
 use crate::plan::document::{Plan, VisibleTeam};
 use crate::plan::sample::*;
 use crate::provider::ibm::state::AuthMode::{Any, IamOnly};
+use crate::provider::logicmonitor::note::{Mark, marked};
+use crate::provider::logicmonitor::state::LiveToken;
 
 /// An admitted plan with every sort of step: a lock, an unlock, single-slot and delivery, and for
 /// LogicMonitor create, enable, disable, delete and the rotation of the credential in use.
@@ -28,6 +30,8 @@ fn rich() -> World {
         ("new", wanted(Some(Enabled))),
         ("off", wanted(Some(Disabled))),
         ("on", wanted(Some(Enabled))),
+        ("soaked", rotated(None)),
+        ("worn", rotated(None)),
     ];
     let there = vec![
         old(live(1, "caller")),
@@ -35,6 +39,10 @@ fn rich() -> World {
         live(6, "gone ;tf1 g=aa p=5"),
         live(7, "off"),
         disabled(live(8, "on")),
+        LiveToken { last_used_on: None, ..disabled(live(20, &marked("soaked", Mark::Off, days_ago(9)))) },
+        live(21, "soaked ;tf1 g=cc p=20"),
+        live(30, "worn"),
+        live(31, "worn ;tf1 g=dd p=30"),
     ];
     add_portal(&mut world, "acme", "acme", tokens, there);
     world
@@ -51,10 +59,10 @@ fn the_rich_plan_is_admitted_and_has_every_verb() {
         snapbox::IntoData::raw(snapbox::str![[r#"
 I1 lock 6 of ibm.prod.mon after resets 3, 4, 5; unlock 7 of ibm.prod.old before resets 8
 I2 no step of an instance after its lock (6)
-I3 3 steps disable or delete a token, none a credential in use
-I4 5 managed names judged
+I3 5 steps disable or delete a token, none a credential in use
+I4 7 managed names judged
 I5 8 steps yield a secret
-I6 14 steps within 10 declared objects
+I6 16 steps within 12 declared objects
 I7 rotate 2/20, enable 1/20, disable 1/10, delete 1/5, lock 2/2
 "#]])
     );
@@ -148,13 +156,77 @@ const BREAKS: &[(&str, &str, Break)] = &[
         let count = steps.len();
         steps.into_iter().nth(pick % count).unwrap().shape = None;
     }),
-    ("wait for a guard that nobody evaluates", "I1", |p, pick| {
-        let at = pick % p.steps.len();
+    ("retire on no evidence that the successor is in place", "I1", |p, pick| {
+        let guards = &mut shaped_retirement(p, pick).guards;
+        guards.retain(|guard| !matches!(guard, Guard::SuccessorInPlace { .. }));
+    }),
+    ("retire before its time", "I1", |p, pick| {
+        let guards = &mut shaped_retirement(p, pick).guards;
+        guards.retain(|guard| !matches!(guard, Guard::OldIdle { .. } | Guard::DisabledFor { .. }));
+    }),
+    ("delete without a word on who still tries it", "I1", |p, _| {
+        let delete = nth(p, |s| s.verb == Verb::Delete && s.shape.is_some(), 0);
+        delete.guards.retain(|guard| !matches!(guard, Guard::NotTried { .. } | Guard::Unwatched { .. }));
+    }),
+    ("retire by numbers that do not hold", "I1", |p, pick| {
+        for guard in &mut shaped_retirement(p, pick).guards {
+            match guard {
+                Guard::OldIdle { at_least, .. } | Guard::DisabledFor { at_least, .. } => {
+                    *at_least = "900d".parse().unwrap();
+                }
+                _ => {}
+            }
+        }
+    }),
+    ("retire during the overlap", "I1", |p, pick| {
+        for guard in &mut shaped_retirement(p, pick).guards {
+            if let Guard::SuccessorInPlace { overlap, .. } = guard {
+                *overlap = "900d".parse().unwrap();
+            }
+        }
+    }),
+    ("retire on the evidence of another token", "I1", |p, pick| {
+        for guard in &mut shaped_retirement(p, pick).guards {
+            match guard {
+                Guard::OldIdle { token_id, .. } | Guard::DisabledFor { token_id, .. } => *token_id = 99,
+                _ => {}
+            }
+        }
+    }),
+    ("retire with itself for a successor", "I1", |p, pick| {
+        let step = shaped_retirement(p, pick);
+        let id: u64 = step.params["token_id"].parse().unwrap();
+        for guard in &mut step.guards {
+            if let Guard::SuccessorInPlace { token_id, .. } = guard {
+                *token_id = id;
+            }
+        }
+    }),
+    ("retire the token in use", "I1", |p, pick| {
+        let step = shaped_retirement(p, pick);
+        let id: u64 = step.params["token_id"].parse().unwrap();
+        step.params.insert("token_id".into(), (id + 1).to_string());
+    }),
+    ("retire what nothing replaced", "I1", |p, _| {
+        p.evidence.enabled_counts.iter_mut().for_each(|count| count.predecessors.clear());
+    }),
+    ("bring back a token that is none of the name", "I1", |p, _| {
+        let step = of(p, Verb::Enable, 0);
+        step.shape = Some(Shape::Overlap);
+    }),
+    ("call a retirement an ordinary change", "I1", |p, pick| {
+        let step = shaped_retirement(p, pick);
+        (step.shape, step.guards) = (None, Vec::new());
+    }),
+    ("put a guard on a step that retires nothing", "I1", |p, pick| {
+        let steps = p.steps.iter().filter(|s| s.shape != Some(Shape::Overlap) || s.verb == Verb::Issue);
+        let id = steps.clone().nth(pick % steps.count()).unwrap().id.clone();
+        let at = p.steps.iter().position(|s| s.id == id).unwrap();
         let at_least = "24h".parse().unwrap();
         p.steps[at].guards.push(Guard::OldIdle { token_id: 1, at_least, last_used_on: None });
     }),
     ("rotate the credential in use too early", "I1", |p, pick| {
-        let needs = &mut shaped(p, Shape::Overlap, 0).needs;
+        let needs = &mut rotation(p).needs;
         let at = pick % needs.len();
         needs.remove(at);
     }),
@@ -198,7 +270,7 @@ const BREAKS: &[(&str, &str, Break)] = &[
         p.evidence.protected.push(if pick % 2 == 0 { address } else { address.lane() });
     }),
     ("rotate a protected token", "I7", |p, _| {
-        let address = shaped(p, Shape::Overlap, 0).address.clone();
+        let address = rotation(p).address.clone();
         p.evidence.protected.push(address);
     }),
 ];
@@ -219,6 +291,16 @@ fn of(plan: &mut Plan, verb: Verb, pick: usize) -> &mut Step {
 
 fn shaped(plan: &mut Plan, shape: Shape, pick: usize) -> &mut Step {
     nth(plan, |s| s.shape == Some(shape), pick)
+}
+
+/// A step that disables or deletes a token that was replaced.
+fn shaped_retirement(plan: &mut Plan, pick: usize) -> &mut Step {
+    nth(plan, |s| s.shape == Some(Shape::Overlap) && s.verb != Verb::Issue, pick)
+}
+
+/// The rotation of the credential in use.
+fn rotation(plan: &mut Plan) -> &mut Step {
+    nth(plan, |s| s.shape == Some(Shape::Overlap) && s.verb == Verb::Issue, 0)
 }
 
 fn invalidate(plan: &mut Plan, pick: usize) -> &mut Step {

@@ -14,8 +14,9 @@ fn a_predecessor_waits_for_its_overlap_and_soak() {
     tells!(
         world,
         str![[r#"
+disable svc.api_token["ci"]: id 6 replaced id 5 at 2026-11-12T10:00:00Z: used from 203.0.113.9 at 2026-11-21T10:00:00Z
+1 disable svc.api_token["ci"] id 5 overlap
 waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation; now: `plan --rotate 'svc.api_token["ci"]'` until 2027-02-10T10:00:00Z
-waiting svc.api_token["ci"]: predecessor id 5: disable, when it was unused for 1d until 2026-11-13T10:00:00Z
 
 "#]]
     );
@@ -24,7 +25,7 @@ waiting svc.api_token["ci"]: predecessor id 5: disable, when it was unused for 1
         world,
         str![[r#"
 waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation; now: `plan --rotate 'svc.api_token["ci"]'` until 2027-02-10T10:00:00Z
-waiting svc.api_token["ci"]: predecessor id 5: disabled; delete after its soak
+waiting svc.api_token["ci"]: predecessor id 5: somebody else disabled it, and tokenform deletes only what it has disabled: delete it in the portal, or state `consumers_moved`
 
 "#]]
     );
@@ -81,7 +82,7 @@ fn the_ledger_tells_a_predecessor_too() {
         world.past(&token("ci"), past),
         str![[r#"
 waiting svc.api_token["ci"]: ops-env#KEY does not have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["ci"]'`
-waiting svc.api_token["ci"]: predecessor id 5: disable (no `rotate` declared any more)
+waiting svc.api_token["ci"]: predecessor id 5: it stays, since no `rotate` is declared any more; `rotate: {}` retires it
 
 "#]]
     );
@@ -103,8 +104,9 @@ rotate svc.api_token["ci"]: 91d old, max_age 90d, 1d late
     tells!(
         world,
         str![[r#"
+disable svc.api_token["ci"]: id 6 replaced id 5 at 2026-11-12T10:00:00Z: used from 203.0.113.9 at 2026-11-21T10:00:00Z
+1 disable svc.api_token["ci"] id 5 overlap
 waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation; now: `plan --rotate 'svc.api_token["ci"]'` until 2027-02-10T10:00:00Z
-waiting svc.api_token["ci"]: predecessor id 5: disable, when it was unused for 1d until 2026-11-13T10:00:00Z
 
 "#]]
     );

@@ -148,7 +148,7 @@ fn no_rotation_starts_while_a_predecessor_is_there_unless_an_incident_demands_it
         str![[r#"
 waiting svc.api_token["ci"]: due for rotation (91d old, max_age 90d, 1d late), when its predecessor is retired
 waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation; now: `plan --rotate 'svc.api_token["ci"]'` until 2026-11-21T10:00:00Z
-waiting svc.api_token["ci"]: predecessor id 5: disabled; delete after its soak
+waiting svc.api_token["ci"]: predecessor id 5: somebody else disabled it, and tokenform deletes only what it has disabled: delete it in the portal, or state `consumers_moved`
 
 "#]]
     );
@@ -158,6 +158,7 @@ waiting svc.api_token["ci"]: predecessor id 5: disabled; delete after its soak
         str![[r#"
 rotate svc.api_token["ci"]: issued 2026-08-23T10:00:00Z, before issued_after 2026-11-20T10:00:00Z
 1 issue svc.api_token["ci"] overlap > ops-env#KEY
+waiting svc.api_token["ci"]: predecessor id 5: somebody else disabled it, and tokenform deletes only what it has disabled: delete it in the portal, or state `consumers_moved`
 
 "#]]
     );

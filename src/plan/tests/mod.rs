@@ -13,6 +13,7 @@ mod logicmonitor;
 mod model;
 mod order;
 mod properties;
+mod retire;
 mod rotate;
 mod target;
 mod team_tokens;

@@ -11,7 +11,8 @@ use crate::model::verb::Verb;
 use crate::plan::document::Plan;
 use crate::plan::sample::{World, fp, live};
 use crate::provider::ibm::state::{AuthMode, HeaderProof, LiveInstance, Probe};
-use crate::provider::logicmonitor::state::{DISABLED, ENABLED, LiveToken, LiveUser, note};
+use crate::provider::logicmonitor::note::{self, Mark};
+use crate::provider::logicmonitor::state::{DISABLED, ENABLED, LiveToken, LiveUser};
 
 /// A world in which steps have their effects.
 pub struct Model {
@@ -110,7 +111,7 @@ impl Model {
         let id = 1000 + self.minted;
         let predecessor = step.params["predecessor"].parse().ok().filter(|id| *id != 0);
         let now = self.world.now();
-        let text = note(step.address.name(), &format!("n{id}"), predecessor);
+        let text = note::issued(step.address.name(), &format!("n{id}"), predecessor);
         let token = LiveToken { created_on: Some(now), last_used_on: None, ..live(id, &text) };
         self.user(step).tokens.push(token);
         let past = self.past(&step.address);
@@ -121,9 +122,17 @@ impl Model {
     }
 
     fn status(&mut self, step: &Step, status: i64) {
-        let id = token_id(step);
-        self.user(step).tokens.iter_mut().find(|t| t.id == id).unwrap().status = status;
-        self.past(&step.address).enabled = Some(status == ENABLED);
+        let (id, now) = (token_id(step), self.world.now());
+        let mark = step.params.get("mark").and_then(|word| Mark::parse(word));
+        let token = self.user(step).tokens.iter_mut().find(|t| t.id == id).unwrap();
+        token.status = status;
+        if let Some(mark) = mark {
+            assert_eq!(step.params["note"], token.note);
+            token.note = note::marked(&token.note, mark, now);
+        }
+        if !step.params.contains_key("successor") {
+            self.past(&step.address).enabled = Some(status == ENABLED);
+        }
     }
 
     fn deliver(&mut self, step: &Step, fingerprint: &Fingerprint) {

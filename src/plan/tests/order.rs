@@ -1,6 +1,6 @@
 //! Rules that no plan of today's planner needs, judged on plans made by hand.
 
-use crate::model::step::{Need, Rule, Step, StepId};
+use crate::model::step::{Need, Rule, Shape, Step, StepId};
 use crate::model::verb::Verb;
 use crate::model::vocabulary::TokenStatus::{Absent, Disabled, Enabled};
 use crate::plan::check::judge;
@@ -93,16 +93,31 @@ fn the_planner_knows_every_rule_that_the_checker_asks_for() {
 
 #[test]
 fn steps_in_a_ring_are_not_put_in_an_order() {
+    let plan = ibm(wants(Some(Any)), is(IamOnly, &["Ops"])).admitted();
+    let (mut unlock, reset) = (plan.steps[0].clone(), plan.steps[1].clone());
+    unlock.shape = Some(Shape::Overlap);
+    unlock.params.insert("caller".into(), "true".into());
+    let names = [unlock.id.to_string(), reset.id.to_string()];
+    let ring = crate::plan::graph::order(vec![unlock, reset]);
+    let ring = ring.err().map(|cycle| cycle.0.iter().map(ToString::to_string).collect::<Vec<_>>());
+    assert_eq!(
+        ring.as_deref(),
+        Some(&names[..]),
+        "caller-last and unlock-before-reset contradict each other"
+    );
+}
+
+#[test]
+fn what_the_credential_in_use_replaced_goes_after_its_rotation_and_the_rest_of_its_connection_before() {
     let wants = vec![("caller", rotated(None)), ("off", wanted(Some(Disabled)))];
     let plan = lm(wants, vec![old(live(1, "caller")), live(5, "off")]).admitted();
-    let (disable, issue) = (&plan.steps[0], &plan.steps[1]);
-    let disable = moved(disable, issue);
-    let ring = crate::plan::graph::order(vec![issue.clone(), disable]);
-    let both = ["issue", "disable"].map(|verb| format!("{verb} {}", issue.address));
-    let names = ring.err().map(|cycle| cycle.0.iter().map(ToString::to_string).collect::<Vec<_>>());
-    assert_eq!(
-        names.as_deref(),
-        Some(&both[..]),
-        "caller-last and issue-before-retire contradict each other"
-    );
+    let (other, issue) = (&plan.steps[0], &plan.steps[1]);
+    let disable = moved(other, issue);
+    let ordered = crate::plan::graph::order(vec![disable.clone(), issue.clone(), other.clone()]).unwrap();
+    let ids: Vec<_> = ordered.iter().map(|step| &step.id).collect();
+    assert_eq!(ids, [&other.id, &issue.id, &disable.id]);
+    assert_eq!(ordered[2].needs, [need(issue, Rule::IssueBeforeRetire)]);
+    let mut plan = plan.clone();
+    plan.steps = ordered;
+    assert!(!order(&plan).iter().any(|said| said.contains("caller-last")), "{:?}", order(&plan));
 }

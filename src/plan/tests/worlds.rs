@@ -8,6 +8,7 @@ use crate::model::history::Past;
 use crate::model::vocabulary::TokenStatus;
 use crate::plan::sample::*;
 use crate::provider::ibm::state::{AuthMode, Instance, OtherTeams, Team};
+use crate::provider::logicmonitor::note::{self, Mark};
 use crate::provider::logicmonitor::state::{LiveToken, Token};
 use crate::provider::state::{Caller, Limits, Rotate};
 
@@ -28,6 +29,7 @@ pub fn world() -> impl Strategy<Value = World> {
         ibm.desired.limits =
             Limits { rotate: 99, enable: 99, disable: 99, delete: 99, lock: 99, percent: 100 };
         ibm.snapshot.users = lm.snapshot.users;
+        ibm.snapshot.portals = lm.snapshot.portals;
         // The last token of the first name, if it is there, is the credential in use.
         let caller = Caller { access_id: Some("a7".into()), token_ids: vec![7] };
         ibm.snapshot.callers.insert(acme(), caller);
@@ -103,9 +105,12 @@ fn user() -> impl Strategy<Value = World> {
         let mut history = Vec::new();
         for (((want, lives), past), (name, n)) in names.into_iter().zip(NAMES.into_iter().zip(0..)) {
             let ids: Vec<u64> = (0..lives.len() as u64).map(|i| 1 + n + 3 * i).collect();
-            for (((mut live, back), id), i) in lives.into_iter().zip(&ids).zip(0_usize..) {
+            for (((mut live, back, off), id), i) in lives.into_iter().zip(&ids).zip(0_usize..) {
                 let linked = back.and_then(|back| ids.get(i.checked_sub(back)?)).map_or(0, |old| *old);
                 live.note = if linked == 0 { name.into() } else { format!("{name} ;tf1 g=a{id} p={linked}") };
+                if let Some((days, mark)) = off {
+                    live.note = note::marked(&live.note, mark, days_ago(days));
+                }
                 tokens.push(LiveToken { id: *id, access_id: Some(format!("a{id}")), ..live });
             }
             if let Some((want, pin)) = want {
@@ -137,16 +142,19 @@ fn token_wish() -> impl Strategy<Value = (Token, Option<usize>)> {
     })
 }
 
-/// A live token, and how many tokens back the one stands that its marker says it replaced.
-fn live_token() -> impl Strategy<Value = (LiveToken, Option<usize>)> {
+/// A live token, how many tokens back the one stands that its marker says it replaced, and a mark that
+/// was written so many days ago.
+fn live_token() -> impl Strategy<Value = (LiveToken, Option<usize>, Option<(i64, Mark)>)> {
     let age = option::weighted(0.9, 0..200_i64);
     let back = prop_oneof![8 => Just(1_usize), 1 => Just(2), 1 => Just(0)];
-    (any::<bool>(), age, prop::bool::weighted(0.95), option::weighted(0.9, back)).prop_map(
-        |(on, age, ours, link)| {
-            let token = LiveToken { created_on: age.map(days_ago), ..live(0, "") };
-            let created_by = if ours { "robot" } else { "someone" }.into();
-            let token = LiveToken { created_by, ..token };
-            (if on { token } else { disabled(token) }, link)
-        },
-    )
+    let mark = option::weighted(0.4, (0..20_i64, select(vec![Mark::Off, Mark::Off, Mark::Back])));
+    let used = option::weighted(0.8, 0..30_i64);
+    let rest = (option::weighted(0.9, back), mark, used);
+    (any::<bool>(), age, prop::bool::weighted(0.95), rest).prop_map(|(on, age, ours, (link, mark, used))| {
+        let last_used_on = used.map(days_ago);
+        let token = LiveToken { created_on: age.map(days_ago), last_used_on, ..live(0, "") };
+        let created_by = if ours { "robot" } else { "someone" }.into();
+        let token = LiveToken { created_by, ..token };
+        (if on { token } else { disabled(token) }, link, mark)
+    })
 }

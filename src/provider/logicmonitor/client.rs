@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use super::audit_log::LogRow;
 use super::state::{Connection, Credential, LiveUser, TokenKind};
 use super::wire::{
     CompanySetting, NewToken, Page, Row, TOKEN_FIELDS, TOKEN_FIELDS_AND_KEY, TokenRow, USER_FIELDS, UserRow,
@@ -141,6 +143,28 @@ impl<'a> Client<'a> {
         })
     }
 
+    /// A page of the audit log, newest rows first: of the time from `since` to `until`. `None` if the
+    /// answer has no `items`.
+    pub async fn log(
+        &self,
+        object: &Address,
+        since: Timestamp,
+        until: Option<Timestamp>,
+        offset: usize,
+    ) -> Result<Option<Vec<LogRow>>, HttpError> {
+        // only these two operators are allowed on it (contract logicmonitor 8)
+        let mut filter = format!("happenedOn>:{}", since.as_second());
+        if let Some(until) = until {
+            filter.push_str(&format!(",happenedOn<:{}", until.as_second()));
+        }
+        let mut query = vec![("size", PAGE.to_string()), ("filter", filter)];
+        if offset > 0 {
+            query.push(("offset", offset.to_string()));
+        }
+        let request = self.request(object, "read the audit log", "GET", "/setting/accesslogs", query);
+        self.reader.get::<Page<LogRow>>(request).await.map(|reply| reply.body.items)
+    }
+
     /// Creates a token. The answer alone holds its key.
     pub async fn create(
         &self,
@@ -163,15 +187,23 @@ impl<'a> Client<'a> {
         writer.mutate(request).await.map(|reply| reply.body)
     }
 
-    /// Sets a token's status. Never PUT: it resets what it does not name (contract logicmonitor 4.4).
+    /// Sets a token's status, and its note where one is given, in one request. Never PUT: it resets
+    /// what it does not name (contract logicmonitor 4.4).
     pub async fn set_status(
         &self,
         writer: &Writer,
         token: &Target<'_>,
         status: i64,
+        note: Option<&str>,
     ) -> Result<(), HttpError> {
-        let body = Some(format!("{{\"status\":{status}}}"));
-        self.change(writer, token, "PATCH", body).await
+        #[derive(serde::Serialize)]
+        struct Wish<'a> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            note: Option<&'a str>,
+            status: i64,
+        }
+        let body = serde_json::to_string(&Wish { note, status }).expect("a text and a number are JSON");
+        self.change(writer, token, "PATCH", Some(body)).await
     }
 
     pub async fn delete(&self, writer: &Writer, token: &Target<'_>) -> Result<(), HttpError> {

@@ -1,7 +1,8 @@
 //! Issuing a token: create it marked, refuse an unusable answer, try the value, find it by its marker.
 
+use super::note::{self, Marker};
 use super::retire;
-use super::state::{ENABLED, LiveToken, TokenKind, marker, note};
+use super::state::{ENABLED, LiveToken, TokenKind};
 use super::steps::{Task, failure, refuse};
 use super::wire::{NewToken, instant};
 use crate::http::{Auth, Reader, Writer};
@@ -17,7 +18,7 @@ pub async fn mutate(writer: &Writer, task: &Task<'_>, facts: &Facts) -> Result<A
     let nonce = nonce(task, facts).map_err(refuse)?;
     let predecessor = task.predecessor().map_err(refuse)?;
     let client = task.client(writer.reader());
-    let text = note(task.name, nonce, predecessor);
+    let text = note::issued(task.name, nonce, predecessor);
     let created = client.create(writer, &task.step.address, task.user, task.kind, &text).await;
     let created = created.map_err(|error| refused(failure(error), task.kind))?.unwrap_or_default();
     let id = created.id;
@@ -115,7 +116,7 @@ fn refused(failure: Failure, kind: TokenKind) -> Failure {
 /// The token with the nonce. Its value is lost: it was shown in the answer that never came.
 pub fn look(tokens: &[LiveToken], task: &Task<'_>, facts: &Facts) -> Result<Look, Box<Finding>> {
     let wanted = nonce(task, facts)?;
-    let marked = |token: &&LiveToken| marker(&token.note).is_some_and(|(nonce, _)| nonce == wanted);
+    let marked = |token: &&LiveToken| token.marker().nonce == Some(wanted);
     let hits: Vec<_> = tokens.iter().filter(marked).collect();
     match hits.as_slice() {
         [] => Ok(Look::NotHappened),
@@ -133,13 +134,12 @@ pub fn look(tokens: &[LiveToken], task: &Task<'_>, facts: &Facts) -> Result<Look
 
 /// What a list shows of a token that we issued.
 fn seen(token: &LiveToken) -> Facts {
-    let (nonce, predecessor) =
-        marker(&token.note).map_or((None, None), |(nonce, p)| (Some(nonce.to_owned()), p));
+    let Marker { nonce, predecessor, .. } = token.marker();
     Facts {
         remote_id: Some(token.id),
         access_id: token.access_id.clone(),
         predecessor,
-        nonce,
+        nonce: nonce.map(str::to_owned),
         enabled: Some(token.enabled()),
         issued_at: token.created_on,
         ..Facts::default()

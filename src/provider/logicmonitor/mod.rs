@@ -1,11 +1,14 @@
 //! LogicMonitor: LMv1 API tokens and bearer tokens of users.
 
+pub mod audit_log;
 pub mod client;
 pub mod disuse;
 pub mod draft;
 pub mod evidence;
 pub mod exposure;
+mod guards;
 mod issue;
+pub mod note;
 pub mod read;
 mod retire;
 #[cfg(test)]

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
+use super::audit_log::{self, Watched};
 use super::client::Client;
-use super::state::{Connection, LiveToken, LiveUser, TokenKind, User};
+use super::state::{Connection, LiveToken, LiveUser, PortalRead, TokenKind, User};
 use super::wire::{TokenRow, UserRow};
 use crate::http::Reader;
 use crate::model::address::Address;
@@ -19,6 +22,7 @@ pub struct ConnectionRead {
     /// Every other user, by the address that it would have if it were declared.
     pub others: BTreeMap<Address, LiveUser>,
     pub caller: Caller,
+    pub portal: PortalRead,
 }
 
 /// Reads the three lists at the same time. If one of them fails, every declared user is unreadable:
@@ -31,7 +35,12 @@ pub async fn read_connection(reader: &Reader, address: &Address, connection: &Co
             let unreadable =
                 |user: &Address| Observed::Unreadable(Box::new(Finding::clone(&finding).at(user)));
             let users = connection.users.keys().map(|user| (user.clone(), unreadable(user))).collect();
-            ConnectionRead { users, others: BTreeMap::new(), caller: Caller::default() }
+            ConnectionRead {
+                users,
+                others: BTreeMap::new(),
+                caller: Caller::default(),
+                portal: PortalRead::default(),
+            }
         }
     }
 }
@@ -44,7 +53,7 @@ async fn read(
     let (users, tokens, disables_after_days) =
         tokio::join!(client.users(address), client.both(address, None), client.disables_after_days(address));
     let (users, (api, bearer)) = (users?, tokens?);
-    let (caller, name) = caller(client, address, &api, &bearer).await?;
+    let (caller, seen) = caller(client, address, &api, &bearer).await?;
     let mut tokens = by_owner(&api, TokenKind::ApiToken, address)?;
     for (owner, more) in by_owner(&bearer, TokenKind::BearerToken, address)? {
         tokens.entry(owner).or_default().extend(more);
@@ -59,11 +68,25 @@ async fn read(
             Some(id) => by_id.get(&id),
             None => the_one(by_name.all(&at.name().to_owned()), at),
         };
-        (at.clone(), with_tokens(user, &tokens, name.as_deref()))
+        (at.clone(), with_tokens(user, &tokens, &seen))
     };
     let declared: BTreeMap<_, _> = connection.users.iter().map(observe).collect();
-    let others = others(address, all, &declared, &tokens, name.as_deref());
-    Ok(ConnectionRead { users: declared, others, caller })
+    let others = others(address, all, &declared, &tokens, &seen);
+    let watch = audit_log::read(client, address, &watched(declared.values())).await;
+    Ok(ConnectionRead { users: declared, others, caller, portal: PortalRead { watch } })
+}
+
+/// Access ids of tokens that were replaced and are disabled, with the instant since when they may have
+/// been: the mark in the note, else the birth of the token that replaced it.
+fn watched<'a>(users: impl Iterator<Item = &'a Observed<LiveUser>>) -> Watched {
+    let tokens: Vec<&LiveToken> = users.filter_map(Observed::present).flat_map(|user| &user.tokens).collect();
+    let replaced: BTreeMap<u64, Timestamp> =
+        tokens.iter().filter_map(|t| Some((t.marker().predecessor?, t.created_on?))).collect();
+    let since = |token: &&LiveToken| {
+        let since = token.marker().off.or_else(|| replaced.get(&token.id).copied())?;
+        Some((token.access_id.clone()?, since))
+    };
+    tokens.iter().filter(|token| !token.enabled()).filter_map(since).collect()
 }
 
 /// Users that are not declared. One whose address would be that of a declared user is left out: an
@@ -73,14 +96,14 @@ fn others(
     all: Vec<LiveUser>,
     declared: &BTreeMap<Address, Observed<LiveUser>>,
     tokens: &BTreeMap<u64, Vec<LiveToken>>,
-    caller: Option<&str>,
+    seen: &CallerSeen,
 ) -> BTreeMap<Address, LiveUser> {
     let ids: BTreeSet<u64> = declared.values().filter_map(Observed::present).map(|user| user.id).collect();
     let others = all.into_iter().filter(|user| !ids.contains(&user.id));
     let addressed = others.map(|user| (connection.owner(&user.username), user));
     let free = addressed.filter(|(at, _)| !declared.contains_key(at));
     free.filter_map(|(at, user)| {
-        let user = with_tokens(Observed::Present(user), tokens, caller);
+        let user = with_tokens(Observed::Present(user), tokens, seen);
         user.present().cloned().map(|user| (at, user))
     })
     .collect()
@@ -102,12 +125,13 @@ fn the_one(hits: &[LiveUser], at: &Address) -> Observed<LiveUser> {
 fn with_tokens(
     user: Observed<LiveUser>,
     tokens: &BTreeMap<u64, Vec<LiveToken>>,
-    caller: Option<&str>,
+    seen: &CallerSeen,
 ) -> Observed<LiveUser> {
     let Observed::Present(mut user) = user else {
         return user;
     };
-    user.caller = caller.map(str::to_owned);
+    user.caller.clone_from(&seen.name);
+    user.our_ips.clone_from(&seen.ips);
     user.tokens = tokens.get(&user.id).cloned().unwrap_or_default();
     user.tokens.sort_unstable_by_key(|token| token.id);
     Observed::Present(user)
@@ -130,13 +154,20 @@ fn by_owner(
     Ok(owners)
 }
 
-/// The credential's own rows, and the name of its user where the rows agree on one.
+/// What the lists show of the credential itself.
+struct CallerSeen {
+    /// Its user, where its rows agree on one.
+    name: Option<String>,
+    ips: Vec<String>,
+}
+
+/// The credential's own rows, and what they show.
 async fn caller(
     client: &Client<'_>,
     address: &Address,
     api: &[TokenRow],
     bearer: &[TokenRow],
-) -> Result<(Caller, Option<String>), Box<Finding>> {
+) -> Result<(Caller, CallerSeen), Box<Finding>> {
     let Client { reader, identity, .. } = client;
     let access_id = reader.caller_access_id(address, identity).await?;
     let mut ours: Vec<&TokenRow> = match &access_id {
@@ -152,6 +183,7 @@ async fn caller(
     let mut names: Vec<_> = ours.iter().filter_map(|row| row.admin_name.clone()).collect();
     names.dedup();
     let name = if names.len() == 1 { names.pop() } else { None };
+    let ips = ours.iter().filter_map(|row| row.last_auth_ip.clone()).filter(|ip| !ip.is_empty()).collect();
     let token_ids = ours.iter().filter_map(|row| row.id).collect();
-    Ok((Caller { access_id, token_ids }, name))
+    Ok((Caller { access_id, token_ids }, CallerSeen { name, ips }))
 }

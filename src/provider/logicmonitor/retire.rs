@@ -1,6 +1,7 @@
 //! Enabling, disabling and deleting one token. All are repeatable; what counts is what the lists show.
 
 use super::client::{Client, Target};
+use super::note;
 use super::state::{ENABLED, LiveToken, TokenKind};
 use super::steps::{Task, failure, one, refuse};
 use crate::http::{HttpError, Writer};
@@ -9,10 +10,18 @@ use crate::model::finding::Finding;
 use crate::model::history::Facts;
 use crate::provider::steps::{Answer, Failure, Look};
 
-pub async fn set_status(writer: &Writer, task: &Task<'_>, status: i64) -> Result<Answer, Failure> {
+/// Sets the status; where the step has a mark, the same request writes it into the note.
+pub async fn set_status(
+    writer: &Writer,
+    task: &Task<'_>,
+    status: i64,
+    facts: &Facts,
+) -> Result<Answer, Failure> {
     let id = task.token().map_err(refuse)?;
+    let mark = task.mark(facts).map_err(refuse)?;
+    let note = mark.map(|(mark, before, at)| note::marked(before, mark, at));
     let client = task.client(writer.reader());
-    match change(&client, writer, task, id, Change::Status(status)).await? {
+    match change(&client, writer, task, id, Change::Status(status, note.as_deref())).await? {
         Outcome::Done => Ok(answer(id, Some(status == ENABLED))),
         Outcome::Absent(finding) => Err(Failure::Refused(finding)),
     }
@@ -24,10 +33,21 @@ pub async fn delete(writer: &Writer, task: &Task<'_>, id: u64) -> Result<Answer,
     change(&client, writer, task, id, Change::Delete).await.map(|_| answer(id, None))
 }
 
-pub fn look_status(tokens: &[LiveToken], task: &Task<'_>, status: i64) -> Result<Look, Box<Finding>> {
+/// It happened where the status is the wished one and the note carries this very attempt's mark:
+/// somebody else may have set the status.
+pub fn look_status(
+    tokens: &[LiveToken],
+    task: &Task<'_>,
+    status: i64,
+    facts: &Facts,
+) -> Result<Look, Box<Finding>> {
     let id = task.token()?;
+    let mark = task.mark(facts)?;
+    let marked = |token: &LiveToken| mark.is_none_or(|(mark, _, at)| note::carries(&token.note, mark, at));
     match one(tokens, id, task)? {
-        Some(token) if token.status == status => Ok(Look::Happened(answer(id, Some(status == ENABLED)))),
+        Some(token) if token.status == status && marked(token) => {
+            Ok(Look::Happened(answer(id, Some(status == ENABLED))))
+        }
         Some(_) => Ok(Look::NotHappened),
         None => Err(task.finding(PLAN_NAME_NOT_FOUND, format!("token {id} is not there any more")).into()),
     }
@@ -46,8 +66,9 @@ fn answer(id: u64, enabled: Option<bool>) -> Answer {
 }
 
 #[derive(Clone, Copy)]
-enum Change {
-    Status(i64),
+enum Change<'a> {
+    /// A status, and a note.
+    Status(i64, Option<&'a str>),
     Delete,
 }
 
@@ -64,7 +85,7 @@ async fn change(
     writer: &Writer,
     task: &Task<'_>,
     id: u64,
-    change: Change,
+    change: Change<'_>,
 ) -> Result<Outcome, Failure> {
     let target = task.target(id);
     let error = match send(client, writer, &target, change).await {
@@ -87,10 +108,10 @@ async fn send(
     client: &Client<'_>,
     writer: &Writer,
     target: &Target<'_>,
-    change: Change,
+    change: Change<'_>,
 ) -> Result<(), HttpError> {
     match change {
-        Change::Status(status) => client.set_status(writer, target, status).await,
+        Change::Status(status, note) => client.set_status(writer, target, status, note).await,
         Change::Delete => client.delete(writer, target).await,
     }
 }

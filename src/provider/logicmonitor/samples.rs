@@ -133,7 +133,7 @@ fn a_status_is_patched_alone_and_a_delete_has_no_body() {
         let token = Target { object: &address, owner: 32, id: 248, typed: false };
         let played = Played::new("lm_token_patch").await;
         let writer = Writer::for_test(played.reader());
-        Client::new(writer.reader(), &played.conn).set_status(&writer, &token, 1).await.unwrap();
+        Client::new(writer.reader(), &played.conn).set_status(&writer, &token, 1, None).await.unwrap();
         played.was_sent();
         let played = Played::new("lm_token_delete").await;
         let writer = Writer::for_test(played.reader());

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::audit_log::Watch;
+use super::note::{self, Marker};
 use crate::model::address::Address;
 use crate::model::secret::{Digest, DigestKey};
 use crate::model::step::Delivery;
@@ -68,6 +70,13 @@ pub struct User {
     pub tokens: BTreeMap<Address, Token>,
 }
 
+/// What a portal tells besides users and tokens, where there was a reason to ask.
+#[derive(Clone, Debug, Default)]
+pub struct PortalRead {
+    /// Requests with tokens that were disabled as replaced.
+    pub watch: Watch,
+}
+
 /// The two kinds of token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -128,6 +137,8 @@ pub struct LiveUser {
     pub caller: Option<String>,
     /// After how many unused days the portal disables a token; 0 is never, `None` is unknown.
     pub disables_after_days: Option<u64>,
+    /// Addresses that the portal saw the connection's own credential come from: tokenform's.
+    pub our_ips: Vec<String>,
     /// Both kinds, in id order.
     pub tokens: Vec<LiveToken>,
 }
@@ -147,6 +158,8 @@ pub struct LiveToken {
     pub created_by: String,
     /// `None`: never used, as far as the portal knows.
     pub last_used_on: Option<Timestamp>,
+    /// The address that it was last used from, where the portal tells.
+    pub last_auth_ip: Option<String>,
 }
 
 pub const DISABLED: i64 = 1;
@@ -155,7 +168,12 @@ pub const ENABLED: i64 = 2;
 impl LiveToken {
     /// The human part of the note: the token's name.
     pub fn name(&self) -> &str {
-        self.note.split(MARKER).next().unwrap_or(&self.note)
+        note::name(&self.note)
+    }
+
+    /// What tokenform keeps in the note; empty where it keeps nothing.
+    pub fn marker(&self) -> Marker<'_> {
+        note::marker(&self.note).unwrap_or_default()
     }
 
     pub fn enabled(&self) -> bool {
@@ -169,22 +187,6 @@ impl LiveToken {
             other => format!("unknown ({other})"),
         }
     }
-}
-
-/// Where the machine's part of a note begins (PRODUCT section 2).
-pub const MARKER: &str = " ;tf1 ";
-
-/// The note of a token that we create: `NAME ;tf1 g=NONCE p=PREDECESSOR`.
-pub fn note(name: &str, nonce: &str, predecessor: Option<u64>) -> String {
-    format!("{name}{MARKER}g={nonce} p={}", predecessor.unwrap_or(0))
-}
-
-/// The marker's `g=` and `p=`, if the note has a whole one. `p=0` is no predecessor.
-pub fn marker(note: &str) -> Option<(&str, Option<u64>)> {
-    let (_, machine) = note.split_once(MARKER)?;
-    let field = |name: &str| machine.split(' ').find_map(|part| part.strip_prefix(name));
-    let predecessor: u64 = field("p=")?.parse().ok()?;
-    Some((field("g=")?, (predecessor != 0).then_some(predecessor)))
 }
 
 /// What binds a plan to a user.
@@ -220,6 +222,7 @@ impl LiveUser {
             has_email: _,
             caller: _,
             disables_after_days: _,
+            our_ips: _,
             tokens: _,
         } = self;
         let binding = UserBinding { id: *id, status, roles };
@@ -252,6 +255,7 @@ impl LiveToken {
             created_by,
             // informs, does not bind
             last_used_on: _,
+            last_auth_ip: _,
         } = self;
         TokenBinding {
             id: *id,
@@ -268,19 +272,4 @@ impl LiveToken {
 
 fn bytes(binding: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(binding).expect("a binding is strings and integers")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_note_reads_back_its_name_nonce_and_predecessor() {
-        let text = note("ci deploy", "7f2c", Some(248));
-        assert_eq!(text, "ci deploy ;tf1 g=7f2c p=248");
-        assert_eq!(marker(&text), Some(("7f2c", Some(248))));
-        assert_eq!(marker(&note("x", "a", None)), Some(("a", None)));
-        assert_eq!(marker("x ;tf1 g=a p=no"), None);
-        assert_eq!(marker("plain"), None);
-    }
 }

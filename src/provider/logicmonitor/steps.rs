@@ -1,14 +1,18 @@
 //! Runs one step on a LogicMonitor token: issue, enable, disable or delete (contract logicmonitor 9).
 //!
 //! A step on `…api_token["NAME"]` or `…bearer_token["NAME"]` has the parameters `user_id` and, for an
-//! issue, `predecessor` (0: none), for the others `token_id`.
+//! issue, `predecessor` (0: none), for the others `token_id`; one that also writes a mark into the note
+//! has `mark` and `note`, the note as it was; one on a replaced token has `successor`.
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::client::{Client, Target};
+use super::note::Mark;
 use super::state::{Connection, DISABLED, ENABLED, LiveToken, LiveUser, TokenKind, tokens_digest};
 use super::wire::TokenRow;
-use super::{issue, retire};
+use super::{guards, issue, retire};
 use crate::http::{HttpError, Reader, Sent, Writer};
 use crate::model::code::{
     Code, HTTP_CALL, LM_NOT_PROVED, LM_UNKNOWN_STATUS, PLAN_NAME_NOT_FOUND, PLAN_OWNER_REFUSED,
@@ -45,6 +49,10 @@ async fn read_again(reader: &Reader, cx: &Context<'_>, step: &Step) -> Result<Pr
             facts.remote_id = Some(id);
             facts.access_id = token.and_then(|token| token.access_id.clone());
             facts.enabled = token.map(LiveToken::enabled);
+            facts.successor = task.successor()?;
+            if step.params.contains_key("mark") {
+                facts.marked_at = Timestamp::from_second(cx.env.clock.now().as_second()).ok();
+            }
         }
     }
     let pin = step.params.get("pin").and_then(|pin| pin.parse().ok());
@@ -53,7 +61,8 @@ async fn read_again(reader: &Reader, cx: &Context<'_>, step: &Step) -> Result<Pr
         Expect { address: step.address.lane(), digest: user.digest(cx.key) },
         Expect { address: step.address.clone(), digest: tokens_digest(&bound, cx.key) },
     ];
-    Ok(Prepared { live, facts, hold: Hold::Nothing, deferred: None })
+    let deferred = guards::broken(reader, &task, &user).await;
+    Ok(Prepared { live, facts, hold: Hold::Nothing, deferred })
 }
 
 /// Makes the step's one request. An issue answers with the new value; one that can't be used is
@@ -68,8 +77,8 @@ pub async fn mutate(
     let task = Task::of(cx, step).map_err(refuse)?;
     match step.verb {
         Verb::Issue => issue::mutate(writer, &task, facts).await.map(Some),
-        Verb::Enable => retire::set_status(writer, &task, ENABLED).await.map(Some),
-        Verb::Disable => retire::set_status(writer, &task, DISABLED).await.map(Some),
+        Verb::Enable => retire::set_status(writer, &task, ENABLED, facts).await.map(Some),
+        Verb::Disable => retire::set_status(writer, &task, DISABLED, facts).await.map(Some),
         Verb::Delete => retire::delete(writer, &task, task.token().map_err(refuse)?).await.map(Some),
         _ => Err(Failure::Refused(task.not_ours())),
     }
@@ -94,8 +103,8 @@ pub async fn look(
     };
     let looked = match step.verb {
         Verb::Issue => issue::look(&tokens, &task, facts),
-        Verb::Enable => retire::look_status(&tokens, &task, ENABLED),
-        Verb::Disable => retire::look_status(&tokens, &task, DISABLED),
+        Verb::Enable => retire::look_status(&tokens, &task, ENABLED, facts),
+        Verb::Disable => retire::look_status(&tokens, &task, DISABLED, facts),
         Verb::Delete => retire::look_gone(&tokens, &task),
         _ => Err(task.not_ours().into()),
     };
@@ -131,8 +140,8 @@ pub async fn confirm(
         return issue::confirm(&tokens, &task, answer);
     }
     let looked = match step.verb {
-        Verb::Enable => retire::look_status(&tokens, &task, ENABLED),
-        Verb::Disable => retire::look_status(&tokens, &task, DISABLED),
+        Verb::Enable => retire::look_status(&tokens, &task, ENABLED, &answer.facts),
+        Verb::Disable => retire::look_status(&tokens, &task, DISABLED, &answer.facts),
         Verb::Delete => retire::look_gone(&tokens, &task),
         _ => Err(task.not_ours().into()),
     };
@@ -207,6 +216,25 @@ impl<'a> Task<'a> {
 
     pub fn predecessor(&self) -> Result<Option<u64>, Box<Finding>> {
         number(self.step, "predecessor").map(|id| (id != 0).then_some(id))
+    }
+
+    /// The token that replaced the one which the step is on.
+    fn successor(&self) -> Result<Option<u64>, Box<Finding>> {
+        match self.step.params.contains_key("successor") {
+            true => number(self.step, "successor").map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// The mark that the step writes, the note as it was before, and the instant of this attempt.
+    pub fn mark(&self, facts: &Facts) -> Result<Option<(Mark, &'a str, Timestamp)>, Box<Finding>> {
+        let Some(word) = self.step.params.get("mark") else { return Ok(None) };
+        let unfit =
+            |what: &str| Box::new(self.finding(SEAL_MALFORMED, format!("step `{}` {what}", self.step.id)));
+        let mark = Mark::parse(word).ok_or_else(|| unfit("has a mark of no kind"))?;
+        let note = self.step.params.get("note").ok_or_else(|| unfit("has a mark and no note"))?;
+        let at = facts.marked_at.ok_or_else(|| unfit("was begun without an instant for its mark"))?;
+        Ok(Some((mark, note, at)))
     }
 
     pub fn target(&self, id: u64) -> Target<'a> {

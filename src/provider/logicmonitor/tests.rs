@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::audit_log::Watch;
+use super::note;
 use super::read::read_connection;
 use super::state::*;
 use super::steps::*;
@@ -11,6 +13,7 @@ use crate::env::Env;
 use crate::http::testing::{Got, Play, Server, env, run};
 use crate::http::{Reader, Writer, lmv1};
 use crate::model::address::Address;
+use crate::model::guard::{Guard, KnownBy};
 use crate::model::history::Facts;
 use crate::model::observed::Observed;
 use crate::model::secret::{DigestKey, Secret};
@@ -34,6 +37,8 @@ struct Token {
     access_id: String,
     note: String,
     status: i64,
+    /// Epoch seconds; 0 is never.
+    used: i64,
 }
 
 /// The portal's data and its moods.
@@ -50,6 +55,10 @@ struct Portal {
     /// `type` is not known: there is one list.
     ignores_type: bool,
     writes: Vec<String>,
+    /// Rows of the audit log, newest first: epoch seconds, username.
+    log: Vec<(i64, &'static str)>,
+    ignores_filter: bool,
+    log_says: Option<(u16, &'static str)>,
 }
 
 #[derive(Clone, Copy)]
@@ -72,7 +81,7 @@ fn portal(tokens: Vec<Token>) -> Shared {
 }
 
 fn token(id: u64, owner: u64, bearer: bool, note: &str, status: i64) -> Token {
-    Token { id, owner, bearer, access_id: format!("id{id}"), note: note.into(), status }
+    Token { id, owner, bearer, access_id: format!("id{id}"), note: note.into(), status, used: 0 }
 }
 
 fn ours() -> Token {
@@ -102,6 +111,9 @@ impl Portal {
                 got.body
             ));
         }
+        if path.ends_with("/setting/accesslogs") {
+            return self.log_says.map_or_else(|| self.log(query), |(status, body)| Play::json(status, body));
+        }
         let bearer = query.contains("type=bearer") && !self.ignores_type;
         match (got.method.as_str(), parts.as_slice()) {
             ("GET", [.., "companySetting"]) => Play::json(200, r#"{"tokenDisabledDays":90,"name":"acme"}"#),
@@ -128,13 +140,39 @@ impl Portal {
                 let name = if t.owner == 32 { "svc-ci" } else { "svc-rotator" };
                 let note = serde_json::to_string(&t.note).unwrap();
                 format!(
-                    r#"{{"id":{},"adminId":{},"adminName":"{name}","accessId":"{}","accessKey":"{}","note":{note},"status":{},"createdOn":1735689600,"createdBy":"svc-rotator","lastUsedOn":0,"roles":["ci"]}}"#,
-                    t.id, t.owner, t.access_id, "lmb_CANARY0123456789****", t.status
+                    r#"{{"id":{},"adminId":{},"adminName":"{name}","accessId":"{}","accessKey":"{}","note":{note},"status":{},"createdOn":1735689600,"createdBy":"svc-rotator","lastUsedOn":{},"lastAuthIp":"203.0.113.9","roles":["ci"]}}"#,
+                    t.id, t.owner, t.access_id, "lmb_CANARY0123456789****", t.status, t.used
                 )
             })
             .collect();
         let total = rows.len();
         self.page(query, rows, total)
+    }
+
+    /// Newest rows first, two at a time, whatever size is asked for; `total` is negative.
+    fn log(&self, query: &str) -> Play {
+        let bound = |operator: &str| {
+            let name = format!("happenedOn{operator}");
+            let at = query.find(&name).map(|at| at + name.len());
+            at.map(|at| {
+                query[at..].split(|c: char| !c.is_ascii_digit()).next().unwrap().parse::<i64>().unwrap()
+            })
+        };
+        let (since, mut until) = (bound("%3E%3A").unwrap(), bound("%3C%3A").unwrap_or(i64::MAX));
+        if self.ignores_filter {
+            until = i64::MAX;
+        }
+        let hits = self.log.iter().enumerate().filter(|(_, (at, _))| *at >= since && *at <= until);
+        let offset =
+            query.split('&').find_map(|p| p.strip_prefix("offset=")).map_or(0, |n| n.parse().unwrap());
+        let rows: Vec<_> = hits
+            .skip(offset)
+            .take(2)
+            .map(|(id, (at, user))| {
+                format!(r#"{{"id":"{id}","username":"{user}","happenedOn":{at},"ip":"203.0.113.50","description":"x"}}"#)
+            })
+            .collect();
+        Play::json(200, format!(r#"{{"total":-{},"items":[{}]}}"#, rows.len() + 1, rows.join(",")))
     }
 
     fn page(&self, query: &str, rows: Vec<String>, total: usize) -> Play {
@@ -170,6 +208,9 @@ impl Portal {
         let wish: serde_json::Value = serde_json::from_str(body).unwrap();
         let Some(token) = self.tokens.iter_mut().find(|t| t.id == id) else { return not_found() };
         token.status = wish["status"].as_i64().unwrap();
+        if let Some(note) = wish["note"].as_str() {
+            token.note = note.into();
+        }
         if matches!(mood, Some(Mood::DoAndHangUp)) { Play::HangUp } else { Play::json(200, "{}") }
     }
 
@@ -538,7 +579,7 @@ fn a_lost_answer_is_in_doubt_and_its_orphan_is_found_and_revoked() {
 #[test]
 fn a_copied_marker_or_a_failing_list_tells_nothing() {
     run(async {
-        let note = note("ci-deploy", NONCE, None);
+        let note = note::issued("ci-deploy", NONCE, None);
         let stage =
             Stage::new(portal(vec![token(5, 32, false, &note, 2), token(6, 32, false, &note, 2)])).await;
         let (cx, step) = (stage.cx(), issue("api_token"));
@@ -696,4 +737,153 @@ fn a_new_value_is_tried_three_times_at_most() {
     let patience = patience(&issue("api_token"), Phase::Ready);
     let seconds: Vec<_> = patience.pauses.iter().map(std::time::Duration::as_secs).collect();
     assert_eq!((seconds.iter().sum::<u64>(), patience.limit.as_secs(), seconds.len()), (22, 22, 3));
+}
+
+/// A step on token 5, which token 6 has replaced.
+fn retire(verb: Verb, mark: Option<&str>, guards: Vec<Guard>) -> Step {
+    let mut params = vec![("user_id", "32"), ("token_id", "5"), ("successor", "6"), ("note", "ci-deploy")];
+    params.extend(mark.map(|mark| ("mark", mark)));
+    Step { guards, ..step(verb, "api_token", &params) }
+}
+
+fn two_tokens() -> Vec<Token> {
+    let new = note::issued("ci-deploy", NONCE, Some(5));
+    vec![ours(), token(5, 32, false, "ci-deploy", 2), token(6, 32, false, &new, 2)]
+}
+
+#[test]
+fn a_mark_is_written_with_the_status_and_tells_our_own_disable_from_anothers() {
+    run(async {
+        let stage = Stage::new(portal(two_tokens())).await;
+        let (cx, off) = (stage.cx(), retire(Verb::Disable, Some("off"), vec![]));
+        let began = prepare(stage.reader(), &cx, &off).await.unwrap().facts;
+        let at = began.marked_at.unwrap();
+        assert_eq!((began.successor, at), (Some(6), stage.env.clock.now()));
+        // somebody else disables it meanwhile: that is not what this step does
+        stage.portal.borrow_mut().tokens[1].status = 1;
+        let looked = look(stage.reader(), &cx, &off, &prepared(), &began).await;
+        assert!(matches!(looked, Look::NotHappened));
+        stage.mood("PATCH", &[Mood::DoAndHangUp]);
+        let lost = mutate(&stage.writer, &cx, &off, &prepared(), &began).await;
+        assert!(matches!(lost, Err(Failure::Doubt(_))));
+        let seconds = at.as_second();
+        let body = format!(r#"{{"note":"ci-deploy ;tf1 off={seconds}","status":1}}"#);
+        assert_eq!(stage.writes(), [format!("PATCH /setting/admins/32/apitokens/5 {body}")]);
+        let looked = look(stage.reader(), &cx, &off, &prepared(), &began).await;
+        let Look::Happened(answer) = looked else { panic!() };
+        let answer = answer.over(began);
+        assert!(matches!(confirm(stage.reader(), &cx, &off, &prepared(), &answer).await, Check::Holds(_)));
+        assert_eq!((answer.facts.enabled, answer.facts.marked_at), (Some(false), Some(at)));
+
+        let mut back = retire(Verb::Enable, Some("back"), vec![]);
+        back.params.insert("note".into(), format!("ci-deploy ;tf1 off={seconds}"));
+        let began = prepare(stage.reader(), &cx, &back).await.unwrap().facts;
+        assert!(mutate(&stage.writer, &cx, &back, &prepared(), &began).await.is_ok());
+        let note = stage.portal.borrow().tokens[1].note.clone();
+        assert_eq!(note, format!("ci-deploy ;tf1 back={seconds}"));
+        let unmarked = mutate(&stage.writer, &cx, &back, &prepared(), &Facts::default()).await;
+        assert!(matches!(unmarked, Err(Failure::Refused(_))), "without its instant nothing is sent");
+    });
+}
+
+#[test]
+fn a_guard_is_judged_by_a_fresh_read() {
+    run(async {
+        let stage = Stage::new(portal(two_tokens())).await;
+        let now = stage.env.clock.now();
+        let ago = |hours: i64| now - jiff::SignedDuration::from_hours(hours);
+        let deferred = async |guard: Guard| {
+            let step = retire(Verb::Disable, Some("off"), vec![guard]);
+            prepare(stage.reader(), &stage.cx(), &step).await.unwrap().deferred
+        };
+        let day: crate::model::vocabulary::Period = "24h".parse().unwrap();
+        let idle = Guard::OldIdle { token_id: 5, at_least: day, last_used_on: None };
+        assert_eq!(deferred(idle.clone()).await, None);
+        stage.portal.borrow_mut().tokens[1].used = ago(24).as_second();
+        assert_eq!(deferred(idle.clone()).await, None);
+        stage.portal.borrow_mut().tokens[1].used = ago(23).as_second();
+        let why = deferred(idle).await.unwrap();
+        assert!(why.contains("was used from 203.0.113.9") && why.contains("it is in use"), "{why}");
+
+        let in_place = |hours| Guard::SuccessorInPlace {
+            token_id: 6,
+            issued_at: ago(hours),
+            overlap: day,
+            known_by: KnownBy::Spec { consumers_moved: now },
+        };
+        assert_eq!(deferred(in_place(24)).await, None);
+        assert!(deferred(in_place(23)).await.unwrap().contains("both shall work until"));
+        stage.portal.borrow_mut().tokens[2].status = 1;
+        assert!(deferred(in_place(24)).await.unwrap().contains("is disabled"));
+        stage.portal.borrow_mut().tokens.remove(2);
+        assert!(deferred(in_place(24)).await.unwrap().contains("is not there"));
+
+        let off = |hours| Guard::DisabledFor { token_id: 5, at_least: day, since: ago(hours) };
+        assert!(deferred(off(24)).await.unwrap().contains("is enabled again"));
+        stage.portal.borrow_mut().tokens[1].status = 1;
+        assert_eq!(deferred(off(24)).await, None);
+        assert!(deferred(off(23)).await.unwrap().contains("too recently"));
+        assert_eq!(deferred(Guard::Unwatched { token_id: 5, why: "x".into() }).await, None);
+    });
+}
+
+#[test]
+fn the_audit_log_is_read_whole_and_never_taken_for_silent_when_it_could_not_be() {
+    run(async {
+        let stage = Stage::new(portal(two_tokens())).await;
+        let since = stage.env.clock.now() - jiff::SignedDuration::from_hours(48);
+        let guard = Guard::NotTried { access_id: "id5".into(), since };
+        let step = retire(Verb::Delete, None, vec![guard]);
+        let deferred = async || prepare(stage.reader(), &stage.cx(), &step).await.unwrap().deferred;
+        assert!(deferred().await.unwrap().contains("is empty, though tokenform itself changed a token"));
+        let at = |minutes: i64| since.as_second() + 60 * minutes;
+        let rows = vec![(at(9), "a"), (at(8), "b"), (at(8), "c"), (at(7), "d"), (at(0), "svc-rotator")];
+        stage.portal.borrow_mut().log = rows.clone();
+        assert_eq!(deferred().await, None);
+        let asked = stage.server.got().iter().filter(|got| got.target.contains("accesslogs")).count();
+        assert!(asked >= 4, "pages of two rows are walked by time: {asked}");
+        stage.portal.borrow_mut().log[3] = (at(7), "id5");
+        let why = deferred().await.unwrap();
+        assert!(why.contains("it was tried from 203.0.113.50"), "{why}");
+        // before it was disabled it may have been tried with a wrong signature
+        stage.portal.borrow_mut().log = rows.iter().copied().chain([(at(-5), "id5")]).collect();
+        assert_eq!(deferred().await, None);
+        for (status, body, words) in [
+            (403, r#"{"errorMessage":"no","errorCode":1403}"#, "can't be read: HTTP 403"),
+            (200, "{}", "the answer has no `items`"),
+        ] {
+            stage.portal.borrow_mut().log_says = Some((status, body));
+            assert!(deferred().await.unwrap().contains(words), "{words}");
+        }
+        stage.portal.borrow_mut().log_says = None;
+        let second = [vec![(at(9), "a"); 5], vec![(at(8), "id5")]].concat();
+        stage.portal.borrow_mut().log = second;
+        assert!(deferred().await.unwrap().contains("it was tried"), "one second has more rows than a page");
+        stage.portal.borrow_mut().log = (0..200).map(|n| (at(1000 - n), "a")).collect();
+        assert!(deferred().await.unwrap().contains("too long"));
+        stage.portal.borrow_mut().ignores_filter = true;
+        assert!(deferred().await.unwrap().contains("does not filter"));
+    });
+}
+
+#[test]
+fn reading_asks_the_log_only_when_a_replaced_token_is_disabled() {
+    run(async {
+        let stage = Stage::new(portal(two_tokens())).await;
+        let connection = &stage.desired.logicmonitor[&acme()];
+        let read = read_connection(stage.reader(), &acme(), connection).await;
+        assert_eq!(read.portal.watch, Watch::NotAsked);
+        let now = stage.env.clock.now().as_second();
+        stage.portal.borrow_mut().tokens[1].status = 1;
+        stage.portal.borrow_mut().tokens[1].note = format!("ci-deploy ;tf1 off={}", now - 500);
+        stage.portal.borrow_mut().log = vec![(now - 100, "id5"), (now - 200, "id5"), (now - 501, "id5")];
+        let read = read_connection(stage.reader(), &acme(), connection).await;
+        let Watch::Read(tries) = read.portal.watch else { panic!() };
+        assert_eq!((tries.len(), tries["id5"].count, tries["id5"].last.as_second()), (1, 2, now - 100));
+        let user = read.users[&acme().owner("svc-ci")].present().unwrap();
+        assert_eq!(
+            (user.caller.as_deref(), user.our_ips.as_slice()),
+            (Some("svc-rotator"), &["203.0.113.9".to_owned()][..])
+        );
+    });
 }

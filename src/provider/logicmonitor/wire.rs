@@ -14,11 +14,12 @@ use crate::model::secret::Secret;
 pub const USER_FIELDS: &str = "id,username,email,status,apionly,roles";
 
 /// The fields asked for in lists of tokens: never the key.
-pub const TOKEN_FIELDS: &str = "id,adminId,adminName,accessId,note,status,createdOn,createdBy,lastUsedOn";
+pub const TOKEN_FIELDS: &str =
+    "id,adminId,adminName,accessId,note,status,createdOn,createdBy,lastUsedOn,lastAuthIp";
 
 /// The same with the key, masked by the portal: to find the bearer token that we call with.
 pub const TOKEN_FIELDS_AND_KEY: &str =
-    "id,adminId,adminName,accessId,note,status,createdOn,createdBy,lastUsedOn,accessKey";
+    "id,adminId,adminName,accessId,note,status,createdOn,createdBy,lastUsedOn,lastAuthIp,accessKey";
 
 /// One page of a list.
 #[derive(Deserialize)]
@@ -67,6 +68,7 @@ pub struct TokenRow {
     pub created_on: Option<i64>,
     pub created_by: Option<String>,
     pub last_used_on: Option<i64>,
+    pub last_auth_ip: Option<String>,
 }
 
 /// The answer to a create: the one place that shows the key (contract logicmonitor 4.3).
@@ -109,6 +111,7 @@ impl UserRow {
             has_email: self.email.is_some_and(|email| !email.trim().is_empty()),
             caller: None,
             disables_after_days: None,
+            our_ips: Vec::new(),
             tokens: Vec::new(),
         })
     }
@@ -128,6 +131,7 @@ impl TokenRow {
             created_on: self.created_on.and_then(instant),
             created_by: self.created_by.clone().unwrap_or_default(),
             last_used_on: self.last_used_on.and_then(instant),
+            last_auth_ip: self.last_auth_ip.clone().filter(|ip| !ip.is_empty()),
         })
     }
 }

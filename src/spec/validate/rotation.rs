@@ -42,6 +42,7 @@ pub fn rotate(
         overlap: period(&spec.overlap).unwrap_or(default.overlap),
         idle: period(&spec.idle).unwrap_or(default.idle),
         soak: period(&spec.soak).unwrap_or(default.soak),
+        consumers_moved: spec.consumers_moved.get().map(|instant: &Instant| instant.0),
     };
     max_age(checker, at, place, &rotate, replaced);
     if rotate.assume_issued.is_some_and(|issued| issued > checker.around.now) {
@@ -51,6 +52,10 @@ pub fn rotate(
     if rotate.issued_after.is_some_and(|after| after > checker.around.now) {
         let message = "`issued_after` lies in the future: no token could satisfy it";
         checker.error(code::SPEC_ROTATE, at, message, place.place(&["issued_after"]), "later than now");
+    }
+    if rotate.consumers_moved.is_some_and(|moved| moved > checker.around.now) {
+        let message = "`consumers_moved` lies in the future: state what has happened";
+        checker.error(code::SPEC_ROTATE, at, message, place.place(&["consumers_moved"]), "later than now");
     }
     Some(rotate)
 }
@@ -67,6 +72,7 @@ fn refuse_overlap(checker: &mut Checker<'_>, at: &Address, place: &Entry, spec: 
         ("overlap", !spec.overlap.is_missing()),
         ("idle", !spec.idle.is_missing()),
         ("soak", !spec.soak.is_missing()),
+        ("consumers_moved", !spec.consumers_moved.is_missing()),
         ("strategy", spec.strategy.get() == Some(&Strategy::Overlap)),
     ];
     for entry in written.iter().filter(|(_, written)| *written).filter_map(|(key, _)| place.get(key)) {

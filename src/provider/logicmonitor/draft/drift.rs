@@ -9,7 +9,8 @@ use crate::model::code;
 use crate::model::finding::Finding;
 use crate::provider::draft::Context;
 use crate::provider::logicmonitor::exposure::declared;
-use crate::provider::logicmonitor::state::{LiveToken, LiveUser, MARKER, User};
+use crate::provider::logicmonitor::note::MARKER;
+use crate::provider::logicmonitor::state::{LiveToken, LiveUser, User};
 
 /// How many of one user are named.
 const NAMED: usize = 5;

@@ -7,7 +7,7 @@ use crate::model::address::Address;
 use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::vocabulary::TokenStatus;
-use crate::provider::logicmonitor::state::{DISABLED, ENABLED, LiveToken, marker};
+use crate::provider::logicmonitor::state::{DISABLED, ENABLED, LiveToken};
 
 /// The live tokens of one name, told apart.
 #[derive(Default)]
@@ -16,6 +16,8 @@ pub(super) struct Lineage<'a> {
     pub(super) current: Option<&'a LiveToken>,
     /// Those that it replaced and that are still there, newest first.
     pub(super) predecessors: Vec<&'a LiveToken>,
+    /// Ids of tokens that hold an older live one in the lineage: without them it would belong to nobody.
+    pub(super) holding: BTreeSet<u64>,
 }
 
 impl<'a> Scene<'a> {
@@ -38,20 +40,22 @@ impl<'a> Scene<'a> {
         if self.want.id.is_none() && bound.iter().any(|t| t.id != current.id && !chain.contains(&t.id)) {
             return Err(self.ambiguous(&bound));
         }
+        let live = |id: &u64| bound.iter().any(|t| t.id == *id);
+        let holding = links.iter().filter(|(_, old)| live(old)).map(|(new, _)| *new).collect();
         let mut lineage: Vec<_> = bound.into_iter().filter(|t| chain.contains(&t.id)).collect();
         lineage.sort_by_key(|t| std::cmp::Reverse(t.id));
         let known = |t: &&&LiveToken| matches!(t.status, ENABLED | DISABLED);
         let odd = lineage.iter().chain([&current]).find(|t| !known(t)).copied();
         match odd {
             Some(odd) => Err(self.unknown_status(odd)),
-            None => Ok(Lineage { current: Some(current), predecessors: lineage }),
+            None => Ok(Lineage { current: Some(current), predecessors: lineage, holding }),
         }
     }
 
     /// Which live token replaced which id: by our own markers, and by the ledger.
     pub(super) fn links(self, bound: &[&LiveToken]) -> BTreeSet<(u64, u64)> {
         let ours = |t: &&&LiveToken| self.user.caller.as_ref() == Some(&t.created_by);
-        let marked = bound.iter().filter(ours).filter_map(|t| Some((t.id, marker(&t.note)?.1?)));
+        let marked = bound.iter().filter(ours).filter_map(|t| Some((t.id, t.marker().predecessor?)));
         let past = self.cx.past(self.address);
         let known = past.replaced;
         let live = |(id, old): &(u64, u64)| id != old && bound.iter().any(|t| t.id == *id);

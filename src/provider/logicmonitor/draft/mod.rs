@@ -1,8 +1,10 @@
 //! Pure: what a user's tokens should be + what they are → changes and steps.
 
 mod drift;
+mod evidence;
 mod lacking;
 mod lineage;
+mod retire;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,8 +21,8 @@ use crate::model::vocabulary::TokenStatus;
 use crate::provider::age::{Due, Issued, age, next_due};
 use crate::provider::draft::{Context, Draft, change, field};
 use crate::provider::logicmonitor::disuse::{disabled_by, disabled_soon};
-use crate::provider::logicmonitor::state::{Connection, LiveToken, LiveUser, Token, User, note};
-use crate::provider::state::Rotate;
+use crate::provider::logicmonitor::note::{self, Mark};
+use crate::provider::logicmonitor::state::{Connection, LiveToken, LiveUser, PortalRead, Token, User};
 
 /// The prefix of the API (contract logicmonitor 1).
 pub const BASE: &str = "/santaba/rest";
@@ -33,23 +35,32 @@ struct Scene<'a> {
     user: &'a LiveUser,
     /// Ids of tokens of this portal that connections of the spec use.
     callers: &'a BTreeSet<u64>,
+    portal: &'a PortalRead,
     address: &'a Address,
     want: &'a Token,
+    /// The token, or its user, is protected.
+    protected: bool,
+}
+
+/// What the users of one portal are drafted with.
+#[derive(Clone, Copy)]
+pub struct Portal<'a> {
+    pub connection: &'a Connection,
+    /// Ids of its tokens that connections of the spec use.
+    pub callers: &'a BTreeSet<u64>,
+    pub read: &'a PortalRead,
 }
 
 /// What a declared user amounts to.
-pub fn user(
-    cx: Context<'_>,
-    address: &Address,
-    connection: &Connection,
-    want: &User,
-    live: &LiveUser,
-    callers: &BTreeSet<u64>,
-) -> Draft {
+pub fn user(cx: Context<'_>, address: &Address, portal: Portal<'_>, want: &User, live: &LiveUser) -> Draft {
+    let Portal { connection, callers, read } = portal;
+    let above = want.protect;
     let mut draft = Draft::default();
     let mut taken = BTreeMap::new();
     for (token, want) in &want.tokens {
-        let scene = Scene { cx, connection, user: live, callers, address: token, want };
+        let protected = above || want.protect;
+        let scene =
+            Scene { cx, connection, user: live, callers, portal: read, address: token, want, protected };
         match scene.lineage().and_then(|lineage| scene.alone(lineage, &mut taken)) {
             Ok(lineage) => scene.compare(&lineage, &mut draft),
             Err(finding) => draft.findings.push(finding),
@@ -90,13 +101,13 @@ impl<'a> Scene<'a> {
             (Some(current), _) => self.keep(current, lineage, draft),
         }
         if draft.changes.len() > before {
-            self.rely(draft);
+            self.rely(lineage, draft);
         }
     }
 
     fn create(self, draft: &mut Draft) {
-        let mut change = change(self.address, self.want.kind.as_str(), Action::Create, "does not exist");
-        change.fields.push(field("note", None, Some(&note(self.name(), "(nonce)", None))));
+        let mut change = change(self.address, self.kind(), Action::Create, "does not exist");
+        change.fields.push(field("note", None, Some(&note::issued(self.name(), "(nonce)", None))));
         change.fields.push(field("status", None, Some("enabled")));
         self.issue(change, None, draft);
     }
@@ -107,17 +118,18 @@ impl<'a> Scene<'a> {
         draft.ages.extend(
             self.want.rotate.as_ref().and_then(|rotate| age(self.address, rotate, issued, self.cx.now)),
         );
-        if self.issue_again(current, lineage, draft) || self.rotate_if_due(current, lineage, draft) {
-            return;
+        let rotates =
+            self.issue_again(current, lineage, draft) || self.rotate_if_due(current, lineage, draft);
+        if !rotates {
+            match (self.want.status, current.enabled()) {
+                (Some(TokenStatus::Enabled), false) => self.enable(current, draft),
+                (Some(TokenStatus::Disabled), _) => self.disable_all(current, lineage, draft),
+                _ => {}
+            }
+            draft.findings.extend(self.inactive_soon(current));
+            self.wait_for_destinations(current, draft);
         }
-        match (self.want.status, current.enabled()) {
-            (Some(TokenStatus::Enabled), false) => self.enable(current, draft),
-            (Some(TokenStatus::Disabled), true) => self.disable(current, draft),
-            _ => {}
-        }
-        draft.findings.extend(self.inactive_soon(current));
-        self.wait_for_destinations(current, draft);
-        self.wait_for_retirement(current, lineage, draft);
+        self.retire(current, lineage, rotates, draft);
     }
 
     /// From the portal, else from the ledger.
@@ -145,7 +157,7 @@ impl<'a> Scene<'a> {
             draft.wait(self.address, what, None);
             return false;
         }
-        let mut change = change(self.address, self.want.kind.as_str(), Action::Rotate, due.reason);
+        let mut change = change(self.address, self.kind(), Action::Rotate, due.reason);
         let old = format!("id {} ({})", current.id, current.status_word());
         change.fields.push(field("token", Some(&old), Some("(known after apply)")));
         change.notes.push(used(current, self.cx.now));
@@ -206,7 +218,7 @@ impl<'a> Scene<'a> {
             draft.wait(self.address, "disabled outside; enabling it needs a reviewed plan", None);
             return;
         }
-        self.set_status(current, Verb::Enable, Action::Enable, "the spec wants it enabled", draft);
+        self.set_enabled(current, draft);
     }
 
     /// A token that the portal will disable unless it is used.
@@ -218,26 +230,40 @@ impl<'a> Scene<'a> {
         wanted.then(|| Finding::new(code::PLAN_INACTIVE_SOON, message).at(self.address))
     }
 
-    fn disable(self, current: &LiveToken, draft: &mut Draft) {
-        self.set_status(current, Verb::Disable, Action::Disable, "the spec wants it disabled", draft);
+    /// `status: disabled` means the name: the token in use and what it replaced.
+    fn disable_all(self, current: &LiveToken, lineage: &Lineage<'a>, draft: &mut Draft) {
+        let all = std::iter::once(current).chain(lineage.predecessors.iter().copied());
+        let enabled: Vec<_> = all.filter(|token| token.enabled()).collect();
+        if enabled.is_empty() {
+            return;
+        }
+        let mut change = change(self.address, self.kind(), Action::Disable, "the spec wants it disabled");
+        let mut steps = Vec::new();
+        for (token, n) in enabled.into_iter().zip(1..) {
+            change.fields.push(field("status", Some(&token.status_word()), Some("disabled")));
+            change.notes.push(used(token, self.cx.now));
+            steps.push(self.token_step(Verb::Disable, token, n));
+        }
+        draft.push(change, steps);
     }
 
-    fn set_status(self, current: &LiveToken, verb: Verb, action: Action, reason: &str, draft: &mut Draft) {
-        let after = match verb {
-            Verb::Enable => "enabled",
-            _ => "disabled",
-        };
-        let mut change = change(self.address, self.want.kind.as_str(), action, reason);
-        change.fields.push(field("status", Some(&current.status_word()), Some(after)));
+    fn set_enabled(self, current: &LiveToken, draft: &mut Draft) {
+        let mut change = change(self.address, self.kind(), Action::Enable, "the spec wants it enabled");
+        change.fields.push(field("status", Some(&current.status_word()), Some("enabled")));
         change.notes.push(used(current, self.cx.now));
-        let step = self.token_step(verb, current, 1);
+        let mut step = self.token_step(Verb::Enable, current, 1);
+        let marker = current.marker();
+        if marker.off.or(marker.back).is_some() {
+            // it was replaced once, and is the one in use again
+            step.params.insert("mark".into(), Mark::Clear.as_str().into());
+            step.params.insert("note".into(), current.note.clone());
+        }
         draft.push(change, vec![step]);
     }
 
     /// `status: absent` takes the token in use and what it replaced.
     fn delete(self, lineage: &Lineage<'a>, draft: &mut Draft) {
-        let mut change =
-            change(self.address, self.want.kind.as_str(), Action::Delete, "the spec wants it absent");
+        let mut change = change(self.address, self.kind(), Action::Delete, "the spec wants it absent");
         let mut steps = Vec::new();
         for (token, n) in lineage.current.iter().chain(&lineage.predecessors).zip(1..) {
             change.fields.push(field("id", Some(&token.id.to_string()), None));
@@ -267,20 +293,14 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn wait_for_retirement(self, current: &LiveToken, lineage: &Lineage<'a>, draft: &mut Draft) {
-        for old in &lineage.predecessors {
-            let (what, until) = retirement(current, old, self.want.rotate.as_ref());
-            draft.wait(self.address, what, until);
-        }
-    }
-
     /// Binds the plan to what it rests on, and tells the checker what is enabled now.
-    fn rely(self, draft: &mut Draft) {
+    fn rely(self, lineage: &Lineage<'a>, draft: &mut Draft) {
         let bound = self.bound();
         draft.live.push(self.expect_tokens());
         draft.enabled_counts.push(EnabledCount {
             address: self.address.clone(),
             enabled: bound.iter().filter(|t| t.enabled()).map(|t| t.id).collect(),
+            predecessors: lineage.predecessors.iter().map(|t| t.id).collect(),
             may_be_zero: matches!(self.want.status, Some(TokenStatus::Absent | TokenStatus::Disabled)),
         });
     }
@@ -290,24 +310,12 @@ impl<'a> Scene<'a> {
         self.user.bound(self.want.kind, self.name(), self.want.id)
     }
 
+    fn kind(self) -> &'static str {
+        self.want.kind.as_str()
+    }
+
     fn kind_words(self) -> &'static str {
         self.want.kind.words()
-    }
-}
-
-/// What a predecessor waits for, and until when (PRODUCT section 2, `overlap`).
-fn retirement(
-    current: &LiveToken,
-    old: &LiveToken,
-    rotate: Option<&Rotate>,
-) -> (String, Option<jiff::Timestamp>) {
-    match (old.enabled(), rotate) {
-        (true, Some(rotate)) => (
-            format!("predecessor id {}: disable, when it was unused for {}", old.id, rotate.idle),
-            current.created_on.map(|at| rotate.overlap.after(at)),
-        ),
-        (true, None) => (format!("predecessor id {}: disable (no `rotate` declared any more)", old.id), None),
-        (false, _) => (format!("predecessor id {}: disabled; delete after its soak", old.id), None),
     }
 }
 
@@ -316,7 +324,8 @@ fn used(token: &LiveToken, now: jiff::Timestamp) -> String {
     match token.last_used_on {
         Some(at) => {
             let ago = crate::model::vocabulary::Period::between(at, now).rough();
-            format!("id {} was last used {ago} ago ({at})", token.id)
+            let from = token.last_auth_ip.as_ref().map(|ip| format!(" from {ip}")).unwrap_or_default();
+            format!("id {} was last used {ago} ago{from} ({at})", token.id)
         }
         None => format!("id {} was never used, as far as the portal knows", token.id),
     }

@@ -1,0 +1,69 @@
+//! Whether the conditions of a step still hold, judged by what was read right before it.
+
+use jiff::Timestamp;
+
+use super::audit_log::{self, Watch, Watched};
+use super::state::{LiveToken, LiveUser};
+use super::steps::Task;
+use crate::http::Reader;
+use crate::model::guard::Guard;
+use crate::model::vocabulary::Period;
+
+/// Why a guard of the step no longer holds; `None` if all hold.
+pub async fn broken(reader: &Reader, task: &Task<'_>, user: &LiveUser) -> Option<String> {
+    let now = task.cx.env.clock.now();
+    for guard in &task.step.guards {
+        let why = match guard {
+            Guard::OldIdle { token_id, at_least, .. } => {
+                find(user, *token_id).and_then(|old| used(old, *at_least, now))
+            }
+            Guard::SuccessorInPlace { token_id, issued_at, overlap, .. } => {
+                in_place(find(user, *token_id), *token_id, overlap.after(*issued_at), now)
+            }
+            Guard::DisabledFor { token_id, at_least, since } => {
+                let until = at_least.after(*since);
+                let enabled = find(user, *token_id).is_some_and(LiveToken::enabled);
+                if enabled {
+                    Some(format!("id {token_id} is enabled again"))
+                } else {
+                    (now < until).then(|| format!("id {token_id} was disabled too recently: until {until}"))
+                }
+            }
+            Guard::NotTried { access_id, since } => tried(reader, task, access_id, *since).await,
+            Guard::Unwatched { .. } => None,
+        };
+        if why.is_some() {
+            return why;
+        }
+    }
+    None
+}
+
+fn find(user: &LiveUser, id: u64) -> Option<&LiveToken> {
+    user.tokens.iter().find(|token| token.id == id)
+}
+
+fn used(old: &LiveToken, at_least: Period, now: Timestamp) -> Option<String> {
+    let last = old.last_used_on?;
+    let from = old.last_auth_ip.as_ref().map(|ip| format!(" from {ip}")).unwrap_or_default();
+    (now < at_least.after(last)).then(|| format!("id {} was used{from} at {last}: it is in use", old.id))
+}
+
+fn in_place(new: Option<&LiveToken>, id: u64, until: Timestamp, now: Timestamp) -> Option<String> {
+    match new {
+        None => Some(format!("id {id}, which replaced it, is not there")),
+        Some(new) if !new.enabled() => Some(format!("id {id}, which replaced it, is disabled")),
+        Some(_) => (now < until).then(|| format!("both shall work until {until}")),
+    }
+}
+
+async fn tried(reader: &Reader, task: &Task<'_>, access_id: &str, since: Timestamp) -> Option<String> {
+    let watched = Watched::from([(access_id.to_owned(), since)]);
+    match audit_log::read(&task.client(reader), &task.step.address, &watched).await {
+        Watch::NotAsked => None,
+        Watch::Unread { why, .. } => Some(why),
+        Watch::Read(tries) => tries
+            .get(access_id)
+            .map(|tries| format!("it was tried from {} at {}: it is in use", tries.ip, tries.last)),
+    }
+}
