@@ -15,8 +15,6 @@ pub enum Later {
     #[command(hide = true)]
     Unlock(Anything),
     #[command(hide = true)]
-    Snapshot(Anything),
-    #[command(hide = true)]
     Import(Anything),
     #[command(hide = true)]
     Completions(Anything),
@@ -36,8 +34,6 @@ pub struct Anything {
 pub struct Flags {
     #[arg(long, hide = true)]
     partial: bool,
-    #[arg(long, hide = true, value_name = "FILE")]
-    live: Option<OsString>,
 }
 
 impl Later {
@@ -46,7 +42,6 @@ impl Later {
             Self::Unlock(_) => {
                 ("unlock", "Declare `external_api_auth: ANY` and plan: an unlock has its resets with it.")
             }
-            Self::Snapshot(_) => ("snapshot", "`plan -o FILE` keeps what was planned from live state."),
             Self::Import(_) => ("import", "Write the spec by hand; `tokenform validate` checks it."),
             Self::Completions(_) => ("completions", "See `tokenform --help`."),
             Self::Man(_) => ("man", "See `tokenform help COMMAND`."),
@@ -57,8 +52,8 @@ impl Later {
 
 impl Flags {
     pub fn refuse(&self) -> Result<(), Failure> {
-        let Self { partial, live } = self;
-        let given = [("--partial", *partial), ("--live", live.is_some())];
+        let Self { partial } = self;
+        let given = [("--partial", *partial)];
         match given.into_iter().find(|(_, given)| *given) {
             None => Ok(()),
             Some((flag, _)) => Err(not_yet(&format!("`{flag}`"), "Run it without the flag.")),

@@ -20,6 +20,7 @@ mod sandbox;
 mod schema;
 mod session;
 mod show;
+mod snapshot;
 mod status;
 mod validate;
 mod world;
@@ -129,6 +130,7 @@ enum Command {
     Apply(apply::Apply),
     Resume(apply::resume::Resume),
     Show(show::Show),
+    Snapshot(snapshot::Snapshot),
     Check(check::Check),
     Status(status::Status),
     Forget(forget::Forget),
@@ -200,6 +202,7 @@ fn run(cli: Cli, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
         Command::Plan(command) => plan::run(&command, global, env, output),
         Command::Apply(command) => apply::run(&command, global, env, output),
         Command::Resume(command) => apply::resume::run(command, global, env, output),
+        Command::Snapshot(command) => snapshot::run(&command, global, env, output),
         Command::Show(command) => show::run(&command, global, &env, output),
         Command::Check(command) => check::run(&command, global, &env, output),
         Command::Forget(command) => forget::run(&command, global, &env, output),

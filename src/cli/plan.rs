@@ -1,6 +1,6 @@
 //! `tokenform plan`: what would change, in which order, and why.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use clap::Args;
@@ -12,14 +12,15 @@ use super::levers::Levers;
 use super::output::Output;
 use super::parallelism::Parallelism;
 use super::session::{self, Session, bad_file, raise_limits};
+use super::snapshot::{self, Offline};
 use super::{Global, later, line, out};
 use crate::env::Env;
 use crate::model::code;
 use crate::model::finding::Finding;
-use crate::model::secret::sha256_hex;
+use crate::model::secret::{DigestKey, sha256_hex};
 use crate::model::source::Sources;
 use crate::model::vocabulary::Period;
-use crate::plan::document::{Plan as Document, PlanFinding};
+use crate::plan::document::{Plan as Document, PlanFinding, Source};
 use crate::plan::{Planned, check};
 use crate::saved;
 
@@ -54,6 +55,11 @@ pub struct Plan {
     #[arg(long, value_name = "NAME=COUNT")]
     limit: Vec<String>,
 
+    /// Plan from a file that `snapshot` wrote: offline, and the same everywhere. "Now" is when it was
+    /// taken, and the plan can't be applied
+    #[arg(long, value_name = "FILE", conflicts_with = "issued_before")]
+    live: Option<PathBuf>,
+
     #[command(flatten)]
     levers: Levers,
 
@@ -78,6 +84,9 @@ pub fn run(command: &Plan, global: &Global, env: Env, output: &Rc<Output>) -> Re
         ));
     }
     let path = command.levers.path(&command.path);
+    if let Some(live) = &command.live {
+        return offline(command, live, path, global, output);
+    }
     let mut session = Session::open(global, path, env, output)?;
     raise_limits(&mut session.desired, &command.limit)?;
     session.asked = command.levers.asked(&command.path, &session.desired)?;
@@ -95,25 +104,64 @@ fn planned(command: &Plan, global: &Global, session: &Session, output: &Rc<Outpu
     let reader = session.reader(output);
     command.parallelism.bound(&reader);
     let snapshot = session.block_on(session.read(&reader, output));
-    let mut planned = session.plan(&snapshot, command.expires, false);
-    tell_limits(&command.limit, &mut planned);
+    let planned = session.plan(&snapshot, command.expires, false);
     if global.verbose > 0 {
         output.say(&requests(&reader));
     }
+    told(command, global, planned, &session.key, output)
+}
+
+/// Plans from a snapshot: nothing is sent, and no state is opened or made.
+fn offline(
+    command: &Plan,
+    live: &Path,
+    path: &Path,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    global.no_sandbox("plan --live")?;
+    if let Some(out) = &command.out {
+        out::refuse(out, &session::base_folder(global, path))?;
+    }
+    let asked = snapshot::Asked {
+        live,
+        path,
+        given: &command.path,
+        levers: &command.levers,
+        limit: &command.limit,
+        expires: command.expires,
+    };
+    let Offline { planned, key } = snapshot::planned(&asked, output)?;
+    told(command, global, planned, &key, output)
+}
+
+/// Shows a plan, and saves it where that is asked for.
+fn told(
+    command: &Plan,
+    global: &Global,
+    mut planned: Planned,
+    key: &DigestKey,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    tell_limits(&command.limit, &mut planned);
     let printer = Printer::new(command.format, global, output);
     let print = |plan: &Document, seal: &str, bytes: &[u8]| output.data(&printer.render(plan, seal, bytes));
     // A refused plan is shown as well, but for its file format: only what may be applied is ever sealed.
     let shown = (command.format != Format::Json).then(|| planned.plan.clone());
     let admitted = usable(planned).inspect_err(|_| shown.iter().for_each(|plan| print(plan, "", &[])))?;
     let plan = admitted.plan();
-    let bytes = saved::seal(plan, &session.key);
+    let bytes = saved::seal(plan, key);
     let digest = sha256_hex(&bytes);
     let sealed = if command.out.is_some() { format!("sealed, sha256 {digest}") } else { String::new() };
     print(plan, &sealed, &bytes);
     if let Some(path) = &command.out {
         saved::write(path, &bytes).map_err(|error| bad_file(path, &error))?;
         let apply = line::command("apply", global, path);
-        output.say(&format!("Saved the plan (sha256 {digest}). To run exactly it: {apply}"));
+        let apply = match plan.source {
+            Source::Live => format!("To run exactly it: {apply}"),
+            Source::Snapshot => "It was made from a snapshot, so it can't be applied".to_owned(),
+        };
+        output.say(&format!("Saved the plan (sha256 {digest}). {apply}"));
     }
     let exposed = plan.extent.not_rotated.iter().any(|row| row.cause.is_open());
     let pending = command.detailed_exitcode && (exposed || !plan.changes.is_empty());
@@ -131,7 +179,7 @@ fn tell_limits(given: &[String], planned: &mut Planned) {
 
 /// What the reader of a plan must know first: an apply runs, or did not come to its end, and what it
 /// left (a token without a known secret, a reset key) looks like any other live object.
-fn in_flight(session: &Session) -> Result<Option<Finding>, Failure> {
+pub fn in_flight(session: &Session) -> Result<Option<Finding>, Failure> {
     if !session.state.journal_path().exists() {
         return Ok(None);
     }

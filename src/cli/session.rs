@@ -17,6 +17,7 @@ use crate::model::event::Event;
 use crate::model::history::History;
 use crate::model::secret::{Digest, DigestKey};
 use crate::model::vocabulary::{Period, Target};
+use crate::plan::document::Source;
 use crate::plan::{self, Inputs, Planned};
 use crate::provider::registry;
 use crate::provider::state::{Desired, Snapshot};
@@ -126,6 +127,7 @@ impl Session {
             now: self.env.clock.now(),
             expires,
             target: self.target(),
+            source: Source::Live,
             spec_path: self.spec_path.clone(),
             spec_digest: self.spec_digest.clone(),
             ledger: self.ledger.clone(),

@@ -297,6 +297,21 @@ codes! {
     SEAL_NEWER = "tokenform::seal::newer_format", Error,
         "The plan file was written by a newer tokenform.",
         "Upgrade tokenform, or make the plan again with this version.";
+    SNAPSHOT_MALFORMED = "tokenform::snapshot::malformed", Error,
+        "The file is not a whole snapshot.",
+        "Take it again with `snapshot -o FILE`.";
+    SNAPSHOT_NEWER = "tokenform::snapshot::newer_format", Error,
+        "The snapshot was written by a newer tokenform.",
+        "Upgrade tokenform, or take the snapshot again with this version.";
+    SNAPSHOT_DAMAGED = "tokenform::snapshot::damaged", Error,
+        "A snapshot's bytes are not the ones that were written.",
+        "Take it again with `snapshot -o FILE`; keep line ends as they are where it is stored.";
+    SNAPSHOT_OTHER = "tokenform::snapshot::other_spec", Error,
+        "A snapshot was read for another version of the spec, and lacks what this one declares.",
+        "Take it again with this spec: `snapshot PATH -o FILE`.";
+    FROM_SNAPSHOT = "tokenform::apply::from_snapshot", Error,
+        "A plan that was made from a snapshot can't be applied: it tells of the past.",
+        "Make a plan from live state, without `--live`.";
     USAGE = "tokenform::cli::usage", Error,
         "A command was asked for something it can't do.",
         "See `tokenform help COMMAND`.";
@@ -388,13 +403,22 @@ mod tests {
     use super::*;
 
     /// What the command line knows; a command or a flag that is built joins them.
-    const COMMANDS: [&str; 11] = [
-        "apply", "check", "forget", "help", "lock", "plan", "sandbox", "schema", "show", "status", "validate",
+    const COMMANDS: [&str; 12] = [
+        "apply", "check", "forget", "help", "lock", "plan", "sandbox", "schema", "show", "snapshot",
+        "status", "validate",
     ];
-    const FLAGS: [&str; 7] =
-        ["--auto-approve", "--guided", "--new-state", "--rotate", "--sandbox", "--state", "--target"];
+    const FLAGS: [&str; 8] = [
+        "--auto-approve",
+        "--guided",
+        "--live",
+        "--new-state",
+        "--rotate",
+        "--sandbox",
+        "--state",
+        "--target",
+    ];
     /// Words that the product has a command for, which is not built yet.
-    const NOT_BUILT: [&str; 7] = ["completions", "explain", "import", "man", "resume", "snapshot", "unlock"];
+    const NOT_BUILT: [&str; 6] = ["completions", "explain", "import", "man", "resume", "unlock"];
 
     #[test]
     fn no_cure_names_a_command_or_a_flag_that_is_not_there() {

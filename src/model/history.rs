@@ -11,7 +11,8 @@ use super::step::StepId;
 use super::who::Who;
 
 /// The ledger, added up per object.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct History {
     /// The hash of the last ledger line; absent where there is no ledger at all.
     pub head: Option<String>,
@@ -19,6 +20,7 @@ pub struct History {
     /// When the last step of each connection was finished: tokenform's last sure look at it.
     pub looked_at: BTreeMap<Address, Timestamp>,
     /// The apply that a plan goes on with, if it goes on with one.
+    #[serde(skip)]
     pub interrupted: Option<Interrupted>,
 }
 
@@ -38,7 +40,8 @@ pub struct Interrupted {
 }
 
 /// What is remembered of one object: the latest of each fact.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Past {
     pub issued_at: Option<Timestamp>,
     /// The present value was issued elsewhere, after this instant: until then another one was seen.
@@ -68,7 +71,8 @@ pub struct Past {
 }
 
 /// Why an unlocked instance is not locked again, and until when.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Hold {
     pub until: Timestamp,
     pub reason: String,

@@ -17,7 +17,7 @@ use crate::model::change::{Action, Change, Waiting};
 pub use crate::model::evidence::{
     Amends, CallerEvidence, Covered, EnabledCount, Evidence, VisibleTeam, VisibleTeams,
 };
-use crate::model::secret::Digest;
+use crate::model::secret::{Digest, DigestKey};
 use crate::model::step::{Expect, Step, StepId};
 use crate::model::vocabulary::Target;
 use crate::provider::state::Limits;
@@ -68,8 +68,26 @@ pub struct Plan {
     pub ages: Vec<Age>,
     /// Digests of every live object that a step touches or a rule relied on.
     pub live: Vec<Expect>,
+    /// The fields of each of them, so that a plan that became stale says what moved.
+    #[serde(default)]
+    pub live_fields: Vec<LiveFields>,
     /// What the checker reads.
     pub evidence: Evidence,
+}
+
+/// The fields of a live object, each as a digest under the state's key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LiveFields {
+    pub address: Address,
+    pub fields: BTreeMap<String, Digest>,
+}
+
+impl LiveFields {
+    /// Equal values of two objects or fields can't be told from their digests.
+    pub fn digest(address: &Address, name: &str, value: &str, key: &DigestKey) -> Digest {
+        key.digest("field", format!("{address}\0{name}\0{value}").as_bytes())
+    }
 }
 
 /// Where live state came from.

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use self::document::{Amends, Covered, FORMAT_VERSION, Plan, PlanFinding, Source, Summary};
+use self::document::{Amends, Covered, FORMAT_VERSION, LiveFields, Plan, PlanFinding, Source, Summary};
 use crate::model::asked::{Asked, Extent};
 use crate::model::code;
 use crate::model::evidence::{CallerEvidence, Evidence};
@@ -44,6 +44,8 @@ pub struct Inputs<'a> {
     pub now: Timestamp,
     pub expires: Period,
     pub target: Target,
+    /// Where the snapshot came from.
+    pub source: Source,
     pub spec_path: PathBuf,
     pub spec_digest: Digest,
     /// Where the ledger is, or would be: named where there is none.
@@ -107,6 +109,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
     }
     amend(&mut plan, inputs.history, covered);
     plan.live_digest = live_digest(&plan.live, inputs.key);
+    plan.live_fields = live_fields(&plan.live, inputs);
     plan.summary = Summary::of(&plan.changes, &plan.steps);
     plan.findings = findings.iter().map(PlanFinding::from).collect();
     plan.invariants = check::judge(&plan);
@@ -132,6 +135,20 @@ pub fn live_digest(live: &[Expect], key: &DigestKey) -> Digest {
     key.digest("live", &bytes)
 }
 
+/// What each live object that the plan rests on looks like, field by field.
+fn live_fields(live: &[Expect], inputs: &Inputs<'_>) -> Vec<LiveFields> {
+    let bound = registry::bound(inputs.desired, inputs.snapshot, inputs.key);
+    let row = |expect: &Expect| {
+        let address = expect.address.clone();
+        let fields = bound.get(&address)?.fields.iter();
+        let digest = |(name, value): (&String, &String)| {
+            (name.clone(), LiveFields::digest(&address, name, value, inputs.key))
+        };
+        Some(LiveFields { fields: fields.map(digest).collect(), address })
+    };
+    live.iter().filter_map(row).collect()
+}
+
 fn empty(inputs: &Inputs<'_>) -> Plan {
     Plan {
         format_version: FORMAT_VERSION.to_owned(),
@@ -139,7 +156,7 @@ fn empty(inputs: &Inputs<'_>) -> Plan {
         created_at: inputs.now,
         expires_at: inputs.expires.after(inputs.now),
         target: inputs.target,
-        source: Source::Live,
+        source: inputs.source,
         complete: true,
         asked: inputs.asked.clone(),
         extent: Extent {
@@ -161,6 +178,7 @@ fn empty(inputs: &Inputs<'_>) -> Plan {
         waiting: Vec::new(),
         ages: Vec::new(),
         live: Vec::new(),
+        live_fields: Vec::new(),
         evidence: Evidence::default(),
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 pub use self::ibm::*;
 pub use self::logicmonitor::*;
 use super::check;
-use super::document::Plan;
+use super::document::{Plan, Source};
 use super::{EXPIRES, Inputs, Planned, plan};
 use crate::model::address::Address;
 use crate::model::asked::Asked;
@@ -67,6 +67,7 @@ impl World {
             now: self.now(),
             expires: EXPIRES,
             target: Target::Live,
+            source: Source::Live,
             spec_path: "tokens.yaml".into(),
             ledger: ".tokenform/ledger.jsonl".into(),
             spec_digest: key.digest("spec", b""),

@@ -10,6 +10,7 @@
 
 pub mod age;
 pub mod draft;
+pub mod fields;
 pub mod ibm;
 pub mod logicmonitor;
 pub mod registry;

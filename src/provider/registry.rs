@@ -6,6 +6,7 @@ use futures_util::future;
 use jiff::Timestamp;
 
 use super::draft::{Context, Draft};
+use super::fields::Bound;
 use super::state::{Desired, Snapshot};
 use super::steps::{self, Answer, Check, Failure, Look, Patience, Phase, Prepared};
 use super::{ibm, logicmonitor};
@@ -18,7 +19,7 @@ use crate::model::exposure::{Incident, NotRotated};
 use crate::model::finding::Finding;
 use crate::model::history::Facts;
 use crate::model::observed::Observed;
-use crate::model::secret::{Digest, DigestKey};
+use crate::model::secret::DigestKey;
 use crate::model::step::Step;
 use crate::model::verb::Verb;
 
@@ -117,10 +118,27 @@ pub fn protected(desired: &Desired) -> Vec<Address> {
     [ibm::evidence::protected(desired), logicmonitor::evidence::protected(desired)].concat()
 }
 
-/// The digest of every object of a snapshot that a plan can be bound to.
-pub fn digests(desired: &Desired, snapshot: &Snapshot, key: &DigestKey) -> BTreeMap<Address, Digest> {
-    let ibm = ibm::evidence::digests(desired, snapshot, key);
-    ibm.into_iter().chain(logicmonitor::evidence::digests(desired, snapshot, key)).collect()
+/// What binds a plan to every object of a snapshot: its digest, and its fields.
+pub fn bound(desired: &Desired, snapshot: &Snapshot, key: &DigestKey) -> BTreeMap<Address, Bound> {
+    let ibm = ibm::evidence::bound(desired, snapshot, key);
+    ibm.into_iter().chain(logicmonitor::evidence::bound(desired, snapshot, key)).collect()
+}
+
+/// Fits a snapshot that was read for one version of a spec to another one, or says by object why that
+/// can't be: it has to be read again.
+pub fn fit(desired: &Desired, snapshot: &mut Snapshot) -> Vec<(Address, String)> {
+    ibm::evidence::place(desired, snapshot);
+    let reached = |at: &&Address| !snapshot.left_out.contains(&at.of_connection());
+    let instances = desired.ibm.values().flat_map(|connection| connection.instances.keys());
+    let users = desired.logicmonitor.values().flat_map(|connection| connection.users.keys());
+    let instances = instances.filter(|at| !snapshot.instances.contains_key(at));
+    let users = users.filter(|at| !snapshot.users.contains_key(at));
+    let missing = instances.chain(users).filter(reached);
+    let missing = missing.map(|at| (at.clone(), "it is not there".to_owned()));
+    let mut told: Vec<_> = missing.collect();
+    told.extend(ibm::evidence::read_for_another(desired, snapshot));
+    told.extend(logicmonitor::evidence::read_for_another(desired, snapshot));
+    told
 }
 
 /// Reads live state of every connection that was asked for, all at once.
@@ -137,6 +155,8 @@ pub async fn read(reader: &Reader, desired: &Desired, key: &DigestKey, asked: &A
     let mut snapshot = Snapshot { instances, left_out, ..Snapshot::default() };
     for (connection, read) in portals {
         snapshot.users.extend(read.users);
+        let led_to = desired.logicmonitor.get(&connection).map(logicmonitor::state::Connection::portal);
+        snapshot.led_to.extend(led_to.map(|portal| (connection.clone(), portal)));
         snapshot.others.extend(read.others);
         snapshot.callers.insert(connection.clone(), read.caller);
         snapshot.portals.insert(connection, read.portal);

@@ -103,6 +103,8 @@ pub struct Snapshot {
     pub others: BTreeMap<Address, logicmonitor::state::LiveUser>,
     /// Which live tokens each LogicMonitor connection authenticates with.
     pub callers: BTreeMap<Address, Caller>,
+    /// Which portal each LogicMonitor connection led to.
+    pub led_to: BTreeMap<Address, String>,
     /// Connections that lie outside of every target: they were not contacted.
     pub left_out: BTreeSet<Address>,
     /// What else each LogicMonitor connection was asked.
@@ -110,7 +112,8 @@ pub struct Snapshot {
 }
 
 /// The credential that a connection uses now, as far as the vendor's lists show it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Caller {
     /// The LMv1 access id, which is no secret.
     pub access_id: Option<String>,

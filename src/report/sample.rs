@@ -59,6 +59,7 @@ pub fn empty() -> Plan {
         waiting: vec![],
         ages: vec![],
         live: vec![],
+        live_fields: vec![],
         evidence: Evidence::default(),
     }
 }

@@ -7,6 +7,7 @@
 mod digest;
 mod error;
 mod schema;
+pub mod snapshot;
 mod unsealed;
 
 use std::fs;

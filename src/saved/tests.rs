@@ -81,6 +81,7 @@ pub(crate) fn small_plan() -> Plan {
         waiting: vec![],
         ages: vec![],
         live: live(),
+        live_fields: vec![],
         evidence: Evidence::default(),
     }
 }

@@ -25,6 +25,7 @@ mod refusals;
 mod requests;
 mod resume;
 mod server;
+mod snapshot;
 mod support;
 mod vendor_trouble;
 mod workload_protection;

@@ -28,7 +28,13 @@ fn nothing_changed(place: &Place) {
 fn a_saved_plan_runs_once() {
     let place = planned();
     apply(&place).exits(0).says("Apply complete");
-    apply(&place).exits(4).says("moved since the plan was made");
+    let ran = apply(&place).exits(4).says("moved since the plan was made");
+    let told: Vec<_> = ran.stderr.split_whitespace().filter(|word| *word != "│").collect();
+    let told = told.join(" ");
+    for moved in ["the token has another value now", "`parameters.external_api_auth` is now `IAM_ONLY`"] {
+        assert!(told.contains(moved), "{moved}: {told}");
+    }
+    assert!(told.contains("` is new; `id "), "a token appeared: {told}");
 }
 
 /// The digest of a spec does not depend on how its path was typed, or from where.

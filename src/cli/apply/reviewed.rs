@@ -1,7 +1,7 @@
 //! A saved plan: believed only if it is sealed by this state, for this target, from this spec, and
 //! live state is as it was.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Approved, Job};
@@ -15,10 +15,11 @@ use crate::model::asked::Asked;
 use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::observed::Observed;
-use crate::model::secret::Digest;
 use crate::model::source::Sources;
+use crate::model::step::Expect;
 use crate::model::vocabulary::Target;
-use crate::plan::document::Plan;
+use crate::plan::document::{LiveFields, Plan, Source};
+use crate::provider::fields::{Bound, THERE};
 use crate::provider::registry;
 use crate::provider::state::Snapshot;
 use crate::state::StateDir;
@@ -53,6 +54,7 @@ pub fn plan_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
 pub fn open(sealed: Vec<u8>, spec: Option<&Path>, global: &Global, env: &Env) -> Result<Reviewed, Failure> {
     let claimed = saved::parse(&sealed)?.plan;
     right_target(claimed.target, global)?;
+    from_live_state(claimed.source)?;
     let spec = spec.map_or_else(|| claimed.spec_path.clone(), Path::to_path_buf);
     if !spec.exists() {
         let message = format!("the plan's spec {} is not there", spec.display());
@@ -73,6 +75,16 @@ fn right_target(made: Target, global: &Global) -> Result<(), Failure> {
     let word = |target| if target == Target::Live { "the vendors" } else { "the sandbox" };
     let message = format!("the plan was made against {}, but this run is against {}", word(made), word(here));
     Err(Failure::new(Exit::Refused, Finding::new(code::WRONG_TARGET, message)))
+}
+
+fn from_live_state(source: Source) -> Result<(), Failure> {
+    match source {
+        Source::Live => Ok(()),
+        Source::Snapshot => {
+            let message = "the plan was made from a snapshot, which tells of the past; nothing was sent";
+            Err(Failure::new(Exit::Refused, Finding::new(code::FROM_SNAPSHOT, message)))
+        }
+    }
 }
 
 fn no_key(sealed_with: &str, folder: &Path) -> Failure {
@@ -125,23 +137,48 @@ fn unreadable<'a>(owner: &Address, snapshot: &'a Snapshot) -> Option<&'a Finding
     }
 }
 
-/// Compares every live object that the plan rests on with what is read now, and names what moved.
+/// Compares every live object that the plan rests on with what is read now, and names what moved, field by
+/// field.
 fn nothing_moved(session: &Session, plan: &Plan, snapshot: &Snapshot) -> Result<(), Failure> {
-    let now: BTreeMap<Address, Digest> = registry::digests(&session.desired, snapshot, &session.key);
-    let moved = plan.live.iter().filter(|expect| now.get(&expect.address) != Some(&expect.digest));
-    let (moved, lost): (Vec<_>, Vec<_>) = moved.partition(|expect| now.contains_key(&expect.address));
-    let told =
-        [("live state moved since the plan was made", moved), ("gone, or not readable any more", lost)]
-            .into_iter()
-            .filter(|(_, objects)| !objects.is_empty())
-            .map(|(what, objects)| {
-                let objects: Vec<_> = objects.iter().map(|expect| expect.address.to_string()).collect();
-                format!("{what}: {}", objects.join(", "))
-            });
-    match told.collect::<Vec<_>>().join("; ") {
-        told if told.is_empty() => Ok(()),
-        told => Err(stale(told)),
+    let now = registry::bound(&session.desired, snapshot, &session.key);
+    let told = |expect: &Expect| {
+        let address = &expect.address;
+        let message = match now.get(address) {
+            Some(bound) if bound.digest == expect.digest => return None,
+            Some(bound) => {
+                let planned = plan.live_fields.iter().find(|row| row.address == *address);
+                let fields = planned.map(|planned| moved_fields(planned, bound, session));
+                let fields = fields.map_or(String::new(), |fields| format!(": {}", fields.join("; ")));
+                format!("live state moved since the plan was made{fields}; nothing was sent")
+            }
+            None => "gone, or not readable any more; nothing was sent".to_owned(),
+        };
+        Some(Finding::new(code::STALE, message).at(address))
+    };
+    let findings: Vec<_> = plan.live.iter().filter_map(told).collect();
+    match findings.is_empty() {
+        true => Ok(()),
+        false => Err(Failure { exit: Exit::Stale, findings, sources: Sources::default() }),
     }
+}
+
+/// What differs between the fields that a plan was made from, of which it keeps digests, and those that are
+/// read now.
+fn moved_fields(planned: &LiveFields, now: &Bound, session: &Session) -> Vec<String> {
+    let LiveFields { address, fields } = planned;
+    let is_same = |name: &String, value: &String| {
+        fields.get(name) == Some(&LiveFields::digest(address, name, value, &session.key))
+    };
+    let gone = fields.keys().filter(|name| !now.fields.contains_key(*name));
+    let gone = gone.map(|name| format!("`{name}` was there and is not any more"));
+    let moved = now.fields.iter().filter(|(name, value)| !is_same(name, value));
+    let moved = moved.map(|(name, value)| match fields.contains_key(name) {
+        _ if name == "fingerprint" => "the token has another value now".to_owned(),
+        false if value == THERE => format!("`{name}` is new"),
+        true => format!("`{name}` is now `{value}`"),
+        false => format!("`{name}` is new: `{value}`"),
+    });
+    gone.chain(moved).collect()
 }
 
 fn stale(message: String) -> Failure {

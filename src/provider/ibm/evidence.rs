@@ -3,9 +3,11 @@
 use crate::model::address::Address;
 use crate::model::evidence::Managed;
 use crate::model::observed::Observed;
-use crate::model::secret::{Digest, DigestKey};
+use crate::model::secret::DigestKey;
+use crate::provider::fields::Bound;
+use crate::provider::ibm::client::origin;
 use crate::provider::ibm::draft::seen;
-use crate::provider::ibm::state::{AuthMode, Instance, LiveInstance, Team};
+use crate::provider::ibm::state::{AuthMode, Instance, LiveInstance, LiveTeam, Team};
 use crate::provider::state::{Desired, Snapshot};
 
 /// How many declared objects of each connection are live.
@@ -55,17 +57,50 @@ pub fn cant_rotate(instance: &Instance, team: &Team) -> Option<&'static str> {
     }
 }
 
-/// Digests of live instances, and of their teams whose token was read.
-pub fn digests(desired: &Desired, snapshot: &Snapshot, key: &DigestKey) -> Vec<(Address, Digest)> {
-    let mut digests = Vec::new();
+/// What binds a plan to live instances, and to their teams whose token was read.
+pub fn bound(desired: &Desired, snapshot: &Snapshot, key: &DigestKey) -> Vec<(Address, Bound)> {
+    let mut rows = Vec::new();
     for (address, want) in instances(desired) {
         if let Some(live) = present(snapshot, address) {
-            digests.push((address.clone(), live.digest(key)));
-            let team = |team| (want.team_address(address, team), team.digest(&live.guid, key));
-            digests.extend(live.teams.iter().filter(|t| t.fingerprint.is_some()).map(team));
+            rows.push((address.clone(), Bound { digest: live.digest(key), fields: live.fields() }));
+            let team = |team: &LiveTeam| {
+                let bound = Bound { digest: team.digest(&live.guid, key), fields: team.fields(&live.guid) };
+                (want.team_address(address, team), bound)
+            };
+            rows.extend(live.teams.iter().filter(|t| t.fingerprint.is_some()).map(team));
         }
     }
-    digests
+    rows
+}
+
+/// What of a snapshot can't be what the spec means now: it was read for another wish.
+pub fn read_for_another(desired: &Desired, snapshot: &Snapshot) -> Vec<(Address, String)> {
+    let mut findings = Vec::new();
+    for connection in desired.ibm.values() {
+        for (address, want) in &connection.instances {
+            let Some(live) = present(snapshot, address) else { continue };
+            let differs = |name: &str, wanted: Option<&str>, is: &str| {
+                let other = wanted.filter(|wanted| *wanted != is)?;
+                Some((address.clone(), format!("its {name} is {is} there, and the spec says {other}")))
+            };
+            findings.extend(differs("guid", want.guid.as_deref(), &live.guid));
+            findings.extend(differs("region", want.region.as_deref(), &live.region));
+            findings.extend(differs("service", Some(want.service.as_str()), live.service.as_str()));
+            findings.extend(differs("account", connection.account.as_deref(), &live.account));
+        }
+    }
+    findings
+}
+
+/// The origins of live instances, which follow from the spec and the region.
+pub fn place(desired: &Desired, snapshot: &mut Snapshot) {
+    for connection in desired.ibm.values() {
+        for (address, want) in &connection.instances {
+            if let Some(Observed::Present(live)) = snapshot.instances.get_mut(address) {
+                live.origin = origin(connection, want, &live.region);
+            }
+        }
+    }
 }
 
 fn instances(desired: &Desired) -> impl Iterator<Item = (&Address, &Instance)> {

@@ -9,6 +9,7 @@ use crate::model::address::Address;
 use crate::model::secret::{Digest, DigestKey, Fingerprint};
 use crate::model::step::Delivery;
 use crate::model::vocabulary::{Period, SecretRef};
+use crate::provider::fields::{self, Fields};
 use crate::provider::state::Rotate;
 
 /// One IBM Cloud account reached with one credential.
@@ -243,7 +244,8 @@ impl Instance {
 }
 
 /// An instance as read, with its visible teams of the service's product.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LiveInstance {
     pub guid: String,
     pub crn: String,
@@ -264,7 +266,9 @@ pub struct LiveInstance {
     pub updated_at: String,
     /// What the probe of contract ibm 4.3 found: the truth about the mode.
     pub probed: Probe,
-    /// The origin that its API is reached at.
+    /// The origin that its API is reached at. A snapshot's file leaves it out: it follows from the spec
+    /// and the region.
+    #[serde(skip)]
     pub origin: String,
     /// Whose tokens are read: the username of the caller.
     pub identity: String,
@@ -276,7 +280,8 @@ pub struct LiveInstance {
 }
 
 /// What the probe of the auth mode found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Probe {
     /// `GET /api/token` gave a key: API tokens are accepted.
     Any,
@@ -289,7 +294,8 @@ pub enum Probe {
 }
 
 /// Whether the team header was seen to select the team (contract ibm 3.2).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HeaderProof {
     Proven,
     /// Why it is not proved.
@@ -299,7 +305,8 @@ pub enum HeaderProof {
 }
 
 /// A visible team, with the fingerprint of the identity's key where it was read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LiveTeam {
     pub id: u64,
     pub name: String,
@@ -329,8 +336,18 @@ struct TeamBinding<'a> {
 }
 
 impl LiveInstance {
-    /// The digest that a plan is bound to. Every field is named: those after the line only inform.
+    /// The digest that a plan is bound to.
     pub fn digest(&self, key: &DigestKey) -> Digest {
+        key.digest("instance", &bytes(&self.binding()))
+    }
+
+    /// What binds a plan, field by field.
+    pub fn fields(&self) -> Fields {
+        fields::of(&self.binding())
+    }
+
+    /// Every field is named: those after the line only inform.
+    fn binding(&self) -> InstanceBinding<'_> {
         let Self {
             guid,
             account,
@@ -353,7 +370,7 @@ impl LiveInstance {
             service_id: _,
             header: _,
         } = self;
-        let binding = InstanceBinding {
+        InstanceBinding {
             guid,
             account,
             state,
@@ -361,13 +378,21 @@ impl LiveInstance {
             parameters: parameters.as_deref(),
             updated_at,
             teams: teams.iter().map(|t| (t.id, t.name.as_str())).collect(),
-        };
-        key.digest("instance", &bytes(&binding))
+        }
     }
 }
 
 impl LiveTeam {
     pub fn digest(&self, guid: &str, key: &DigestKey) -> Digest {
+        key.digest("team", &bytes(&self.binding(guid)))
+    }
+
+    /// What binds a plan, field by field.
+    pub fn fields(&self, guid: &str) -> Fields {
+        fields::of(&self.binding(guid))
+    }
+
+    fn binding<'a>(&'a self, guid: &'a str) -> TeamBinding<'a> {
         let Self {
             id,
             fingerprint,
@@ -375,8 +400,7 @@ impl LiveTeam {
             name: _,
             user_count: _,
         } = self;
-        let binding = TeamBinding { instance: guid, team: *id, fingerprint: fingerprint.as_ref() };
-        key.digest("team", &bytes(&binding))
+        TeamBinding { instance: guid, team: *id, fingerprint: fingerprint.as_ref() }
     }
 }
 

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::client::Client;
 use super::wire::instant;
@@ -19,7 +19,8 @@ use crate::model::address::Address;
 pub type Watched = BTreeMap<String, Timestamp>;
 
 /// What the log told of the watched access ids.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Watch {
     /// There was nothing to watch for.
     #[default]
@@ -35,7 +36,8 @@ pub enum Watch {
 }
 
 /// Requests with a token that is disabled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tries {
     pub count: usize,
     pub last: Timestamp,

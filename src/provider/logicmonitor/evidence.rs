@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::address::Address;
 use crate::model::evidence::Managed;
 use crate::model::observed::Observed;
-use crate::model::secret::{Digest, DigestKey};
+use crate::model::secret::DigestKey;
 use crate::model::vocabulary::TokenStatus;
+use crate::provider::fields::Bound;
 use crate::provider::logicmonitor::draft::seen;
-use crate::provider::logicmonitor::state::{Connection, LiveUser, Token, User, tokens_digest};
+use crate::provider::logicmonitor::state::{Connection, LiveUser, Token, User, tokens_digest, tokens_fields};
 use crate::provider::state::{Desired, Snapshot};
 
 /// Ids of the live tokens that connections of the spec use, by the connection in whose portal they
@@ -67,19 +68,40 @@ pub fn cant_rotate(user: &User, token: &Token) -> Option<&'static str> {
     }
 }
 
-/// Digests of live users, and of the tokens that each declared one is bound to.
-pub fn digests(desired: &Desired, snapshot: &Snapshot, key: &DigestKey) -> Vec<(Address, Digest)> {
-    let mut digests = Vec::new();
+/// What binds a plan to live users, and to the tokens that each declared one stands for.
+pub fn bound(desired: &Desired, snapshot: &Snapshot, key: &DigestKey) -> Vec<(Address, Bound)> {
+    let mut rows = Vec::new();
     for (address, want) in users(desired) {
         if let Some(live) = present(snapshot, address) {
-            digests.push((address.clone(), live.digest(key)));
+            rows.push((address.clone(), Bound { digest: live.digest(key), fields: live.fields() }));
             for (token, want) in &want.tokens {
-                let bound = live.bound(want.kind, token.name(), want.id);
-                digests.push((token.clone(), tokens_digest(&bound, key)));
+                let tokens = live.bound(want.kind, token.name(), want.id);
+                let (digest, fields) = (tokens_digest(&tokens, key), tokens_fields(&tokens));
+                rows.push((token.clone(), Bound { digest, fields }));
             }
         }
     }
-    digests
+    rows
+}
+
+/// What of a snapshot can't be what the spec means now: it was read for another wish.
+pub fn read_for_another(desired: &Desired, snapshot: &Snapshot) -> Vec<(Address, String)> {
+    let other_user = |(address, want): (&Address, &User)| {
+        let (live, wanted) = (present(snapshot, address)?, want.id?);
+        let told = format!("its id is {} there, and the spec says {wanted}", live.id);
+        (live.id != wanted).then_some((address.clone(), told))
+    };
+    let other_portal = |(address, connection): (&Address, &Connection)| {
+        let (is, wanted) = (snapshot.led_to.get(address)?, connection.portal());
+        let told = format!("its portal is {is} there, and the spec says {wanted}");
+        (*is != wanted).then_some((address.clone(), told))
+    };
+    desired
+        .logicmonitor
+        .iter()
+        .filter_map(other_portal)
+        .chain(users(desired).filter_map(other_user))
+        .collect()
 }
 
 fn users(desired: &Desired) -> impl Iterator<Item = (&Address, &User)> {

@@ -12,6 +12,7 @@ use crate::model::address::Address;
 use crate::model::secret::{Digest, DigestKey};
 use crate::model::step::Delivery;
 use crate::model::vocabulary::{SecretRef, TokenStatus};
+use crate::provider::fields::{self, Fields};
 use crate::provider::state::Rotate;
 
 /// One portal reached with one credential.
@@ -31,6 +32,11 @@ impl Connection {
     /// Whether both connections lead to one portal; token ids are unique within it.
     pub fn same_portal(&self, other: &Self) -> bool {
         self.account.eq_ignore_ascii_case(&other.account) && self.domain.eq_ignore_ascii_case(&other.domain)
+    }
+
+    /// Which portal it is.
+    pub fn portal(&self) -> String {
+        format!("{}.{}", self.account, self.domain).to_ascii_lowercase()
     }
 
     /// The origin of the portal (contract logicmonitor 1); `/santaba/rest` is appended by the client.
@@ -71,7 +77,8 @@ pub struct User {
 }
 
 /// What a portal tells besides users and tokens, where there was a reason to ask.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PortalRead {
     /// Requests with tokens that were disabled as replaced.
     pub watch: Watch,
@@ -123,7 +130,8 @@ pub struct Token {
 }
 
 /// A user as read, with all tokens of both kinds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LiveUser {
     pub id: u64,
     pub username: String,
@@ -144,7 +152,8 @@ pub struct LiveUser {
 }
 
 /// A token as listed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LiveToken {
     pub id: u64,
     pub owner: u64,
@@ -213,6 +222,15 @@ struct TokenBinding<'a> {
 impl LiveUser {
     /// The digest of the user alone; tokens are bound one name at a time by [`tokens_digest`].
     pub fn digest(&self, key: &DigestKey) -> Digest {
+        key.digest("user", &bytes(&self.binding()))
+    }
+
+    /// What binds a plan, field by field.
+    pub fn fields(&self) -> Fields {
+        fields::of(&self.binding())
+    }
+
+    fn binding(&self) -> UserBinding<'_> {
         let Self {
             id,
             status,
@@ -225,8 +243,7 @@ impl LiveUser {
             our_ips: _,
             tokens: _,
         } = self;
-        let binding = UserBinding { id: *id, status, roles };
-        key.digest("user", &bytes(&binding))
+        UserBinding { id: *id, status, roles }
     }
 
     /// What an address stands for: every token of the kind and name, and a pinned one of another name.
@@ -238,8 +255,16 @@ impl LiveUser {
 
 /// The digest of all live tokens that one address stands for, in id order; none is a digest too.
 pub fn tokens_digest(tokens: &[&LiveToken], key: &DigestKey) -> Digest {
-    let bindings: Vec<_> = tokens.iter().map(|t| t.binding()).collect();
-    key.digest("tokens", &bytes(&bindings))
+    key.digest("tokens", &bytes(&bindings(tokens)))
+}
+
+/// What binds a plan to these tokens, field by field.
+pub fn tokens_fields(tokens: &[&LiveToken]) -> Fields {
+    fields::of(&bindings(tokens))
+}
+
+fn bindings<'a>(tokens: &[&'a LiveToken]) -> Vec<TokenBinding<'a>> {
+    tokens.iter().map(|token| token.binding()).collect()
 }
 
 impl LiveToken {
