@@ -356,7 +356,7 @@ codes! {
         "Review a saved plan, answer the prompt, or pass `--new-state`.";
     PLAN_CALLER = "tokenform::plan::caller", Error,
         "The plan would disable or delete a credential that a connection of the spec uses.",
-        "Give the connection another credential first.";
+        "Give the connection another credential first; where it can't be told which token a connection uses, let it be had here.";
     PLAN_LIMITS_CHANGED = "tokenform::plan::limits_changed", Info,
         "The limits of this plan were changed on the command line.",
         "Review whether so many changes are meant.";

@@ -74,11 +74,51 @@ pub struct VisibleTeam {
     pub ignored: bool,
 }
 
+/// The live tokens of a connection's portal that connections of the spec authenticate with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CallerEvidence {
     pub connection: Address,
     pub token_ids: Vec<u64>,
+    /// Who uses which of them.
+    #[serde(default)]
+    pub in_use: Vec<InUse>,
+    /// Connections to the portal whose credential can't be told: each token of its kind may be it.
+    #[serde(default)]
+    pub untold: Vec<Untold>,
+}
+
+impl CallerEvidence {
+    /// Whether a connection of the spec authenticates with this token.
+    pub fn uses(&self, id: u64) -> bool {
+        self.token_ids.contains(&id)
+    }
+
+    /// The connections that authenticate with this token.
+    pub fn users(&self, id: u64) -> impl Iterator<Item = &Address> {
+        self.in_use.iter().filter(move |row| row.token_id == id).map(|row| &row.by)
+    }
+
+    /// Whose credential each token of this kind may be.
+    pub fn untold(&self, kind: &str) -> Option<&Untold> {
+        self.untold.iter().find(|row| row.kind == kind)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InUse {
+    pub token_id: u64,
+    pub by: Address,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Untold {
+    pub by: Address,
+    /// The kind of token in addresses.
+    pub kind: String,
+    pub why: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -41,7 +41,8 @@ fn edges(steps: &[Step]) -> Edges {
             before.entry(row.scope.key(step)).or_default().push(i);
         }
         for (i, step) in steps.iter().enumerate().filter(|(_, s)| row.is_after(s)) {
-            for j in before.get(&row.scope.key(step)).into_iter().flatten().filter(|j| **j != i) {
+            let keys = row.scope.keys_before(step);
+            for j in keys.iter().filter_map(|key| before.get(key)).flatten().filter(|j| **j != i) {
                 if !row.orders(&steps[*j], step) {
                     continue;
                 }

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use self::document::{Amends, Covered, FORMAT_VERSION, LiveFields, Plan, PlanFinding, Source, Summary};
 use crate::model::asked::{Asked, Extent};
 use crate::model::code;
-use crate::model::evidence::{CallerEvidence, Evidence};
+use crate::model::evidence::Evidence;
 use crate::model::exposure::Incident;
 use crate::model::finding::Finding;
 use crate::model::history::History;
@@ -187,7 +187,7 @@ fn evidence(inputs: &Inputs<'_>, drafts: &[Draft]) -> Evidence {
     let scope = registry::scope(inputs.desired);
     Evidence {
         visible_teams: drafts.iter().filter_map(|d| d.visible_teams.clone()).collect(),
-        callers: callers(inputs),
+        callers: registry::credentials_in_use(inputs.desired, inputs.snapshot),
         enabled_counts: drafts.iter().flat_map(|d| d.enabled_counts.clone()).collect(),
         managed: registry::managed(inputs.desired, inputs.snapshot),
         scope,
@@ -203,15 +203,6 @@ fn incident_scene<'a>(inputs: &'a Inputs<'_>, incident: &'a Incident) -> inciden
     let Inputs { desired, snapshot, .. } = *inputs;
     let (protected, managed) = (registry::protected(desired), registry::managed(desired, snapshot));
     incident::Scene { incident, desired, snapshot, protected, managed }
-}
-
-fn callers(inputs: &Inputs<'_>) -> Vec<CallerEvidence> {
-    let callers = registry::callers(inputs.desired, inputs.snapshot).into_iter();
-    let row = |(connection, ids): (_, BTreeSet<u64>)| CallerEvidence {
-        connection,
-        token_ids: ids.into_iter().collect(),
-    };
-    callers.map(row).collect()
 }
 
 fn ring(cycle: &graph::Cycle) -> Finding {

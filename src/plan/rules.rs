@@ -1,5 +1,7 @@
 //! The table of ordering rules (PRODUCT section 3): which step comes before which, and why.
 
+use std::collections::BTreeSet;
+
 use crate::model::address::Address;
 use crate::model::step::{Rule, Shape, Step};
 use crate::model::verb::Verb;
@@ -30,6 +32,14 @@ impl Scope {
             Self::Object => step.address.clone(),
             Self::Connection => step.address.of_connection(),
         }
+    }
+
+    /// The keys of the steps that come before this one: a credential belongs to its own connection, and
+    /// to each that logs in with it.
+    pub fn keys_before(self, step: &Step) -> BTreeSet<Address> {
+        let users = step.params.get("caller_of").filter(|_| self == Self::Connection);
+        let users: Option<Vec<Address>> = users.and_then(|list| serde_json::from_str(list).ok());
+        users.into_iter().flatten().chain([self.key(step)]).collect()
     }
 
     pub fn as_str(self) -> &'static str {
@@ -85,7 +95,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         rule: Rule::CallerLast,
-        form: "everything else of the connection → rotation of the credential in use",
+        form: "everything else of the connections that use it → rotation of the credential in use",
         scope: Scope::Connection,
         why: "a run that stops halfway must still be able to authenticate",
         before: |step| !rotates_caller(step),
@@ -114,7 +124,7 @@ impl Row {
     }
 }
 
-/// Whether a step replaces the credential that its own connection uses.
+/// Whether a step replaces a credential that a connection of the spec uses.
 fn rotates_caller(step: &Step) -> bool {
     step.shape == Some(Shape::Overlap) && step.params.get("caller").is_some_and(|v| v == "true")
 }

@@ -1,6 +1,6 @@
 //! The closed list of kinds, and the matches that send an object to its vendor.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures_util::future;
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use crate::http::{Reader, Writer};
 use crate::model::address::Address;
 use crate::model::asked::Asked;
 use crate::model::code;
-use crate::model::evidence::Managed;
+use crate::model::evidence::{CallerEvidence, Managed};
 use crate::model::exposure::{Incident, NotRotated};
 use crate::model::finding::Finding;
 use crate::model::history::Facts;
@@ -35,11 +35,11 @@ pub fn drafts(cx: Context<'_>, desired: &Desired, snapshot: &Snapshot) -> Vec<Dr
             drafts.extend(observed(address, snapshot, snapshot.instances.get(address), draft));
         }
     }
-    let callers = callers(desired, snapshot);
+    let callers = credentials_in_use(desired, snapshot);
     for (at, connection) in &desired.logicmonitor {
-        let callers = callers.get(at).cloned().unwrap_or_default();
+        let callers = callers.iter().find(|row| row.connection == *at);
         let read = snapshot.portals.get(at).cloned().unwrap_or_default();
-        let portal = logicmonitor::draft::Portal { connection, callers: &callers, read: &read };
+        let portal = logicmonitor::draft::Portal { connection, callers, read: &read };
         for (address, want) in &connection.users {
             let draft = |live: &_| logicmonitor::draft::user(cx, address, portal, want, live);
             drafts.extend(observed(address, snapshot, snapshot.users.get(address), draft));
@@ -75,10 +75,10 @@ fn observed<T>(
     Some(Draft { findings: vec![finding], ..Draft::default() })
 }
 
-/// Ids of the live tokens that connections of the spec use, by the connection in whose portal they
-/// are: one connection must not take the credential of another one.
-pub fn callers(desired: &Desired, snapshot: &Snapshot) -> BTreeMap<Address, BTreeSet<u64>> {
-    logicmonitor::evidence::callers(desired, snapshot)
+/// Which live tokens connections of the spec log in with, by the connection in whose portal they are:
+/// one connection must not take the credential of another one.
+pub fn credentials_in_use(desired: &Desired, snapshot: &Snapshot) -> Vec<CallerEvidence> {
+    logicmonitor::callers::evidence(desired, snapshot)
 }
 
 /// Addresses of declared objects: no step may leave them. A switched instance covers all its teams.
@@ -147,7 +147,9 @@ pub async fn read(reader: &Reader, desired: &Desired, key: &DigestKey, asked: &A
     let ibm = ibm.map(|(at, conn)| ibm::read::read_connection(reader, key, at, conn));
     let portals = desired.logicmonitor.iter().filter(|(at, _)| asked.reaches(at));
     let portals = portals.map(|(at, conn)| async move {
-        (at.clone(), logicmonitor::read::read_connection(reader, at, conn).await)
+        let others = desired.logicmonitor.iter().filter(|(other, _)| *other != at);
+        let others: Vec<_> = others.filter(|(_, other)| other.same_portal(conn)).collect();
+        (at.clone(), logicmonitor::read::read_connection(reader, at, conn, &others).await)
     });
     let (ibm, portals) = future::join(future::join_all(ibm), future::join_all(portals)).await;
     let left_out = desired.connections().filter(|at| !asked.reaches(at)).cloned().collect();
@@ -158,7 +160,7 @@ pub async fn read(reader: &Reader, desired: &Desired, key: &DigestKey, asked: &A
         let led_to = desired.logicmonitor.get(&connection).map(logicmonitor::state::Connection::portal);
         snapshot.led_to.extend(led_to.map(|portal| (connection.clone(), portal)));
         snapshot.others.extend(read.others);
-        snapshot.callers.insert(connection.clone(), read.caller);
+        snapshot.callers.extend(read.callers);
         snapshot.portals.insert(connection, read.portal);
     }
     snapshot

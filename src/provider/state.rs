@@ -101,7 +101,8 @@ pub struct Snapshot {
     pub users: BTreeMap<Address, Observed<logicmonitor::state::LiveUser>>,
     /// Users that no connection declares, with all their tokens, by the address that they would have.
     pub others: BTreeMap<Address, logicmonitor::state::LiveUser>,
-    /// Which live tokens each LogicMonitor connection authenticates with.
+    /// Which live tokens each LogicMonitor connection authenticates with, as far as a portal was read:
+    /// also those of connections that were not contacted.
     pub callers: BTreeMap<Address, Caller>,
     /// Which portal each LogicMonitor connection led to.
     pub led_to: BTreeMap<Address, String>,
@@ -119,4 +120,6 @@ pub struct Caller {
     pub access_id: Option<String>,
     /// Ids of live tokens that are (LMv1) or may be (bearer: equal first characters) the credential.
     pub token_ids: Vec<u64>,
+    /// Why it can't be told which token it is, where that is so: each one of its kind may be it.
+    pub untold: Option<String>,
 }

@@ -292,3 +292,37 @@ fn both_credentials_of_logicmonitor_read_and_a_wrong_bearer_is_told() {
     plan(&place, &[("B", "lmb_somebody-elses")]).exits(1).says("1401").says("the bearer token");
     assert_eq!(served.asked().len(), before + 1);
 }
+
+/// `acme` logs in with the key pair, `other` with the bearer token of the same user, which `acme` wants
+/// disabled.
+fn two_logins(place: &Place, origin: &str) {
+    let connection = |name: &str, credential: &str, users: &str| {
+        format!(
+            "  {name}:\n    account: acme\n    endpoint: \"{origin}\"\n    credential: {{ {credential} }}\n    users: {{ {users} }}\n"
+        )
+    };
+    let own = "svc-tokenform: { bearer_tokens: { \"tokenform's own\": { status: disabled } } }";
+    let acme = connection("acme", LMV1, own);
+    let other = connection("other", "bearer: { env: B }", "");
+    place.write("tokens.yaml", &format!("version: 1\nlogicmonitor:\n{acme}{other}"));
+}
+
+#[test]
+fn a_target_does_not_lock_out_a_connection_that_it_leaves_out() {
+    let place = Place::empty();
+    let served = Served::start(&place, &format!("version: 1\nlogicmonitor:\n  acme:\n{LM_USERS}"), 3);
+    let (id, key, bearer) = (served.value("ACCESS_ID"), served.value("ACCESS_KEY"), served.value("BEARER"));
+    two_logins(&place, &served.origin);
+    let apply = ["apply", "tokens.yaml", "--auto-approve", "--target", "logicmonitor.acme"];
+    run(&place, &apply, &[("ID", id), ("KEY", key), ("B", bearer)])
+        .exits(3)
+        .says("which logicmonitor.other uses")
+        .says("tokenform::plan::caller");
+    // What can't be told is not guessed.
+    run(&place, &apply, &[("ID", id), ("KEY", key)])
+        .exits(3)
+        .says("which may be the credential of logicmonitor.other")
+        .says("environment variable `B`");
+    let changed = served.asked().into_iter().filter(|line| !line.starts_with("GET")).count();
+    assert_eq!(changed, 0, "{:?}", served.asked());
+}

@@ -10,7 +10,7 @@ mod retire;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::document::{Covered, Evidence, Invariant, Plan, PlanFinding, VisibleTeams};
+use super::document::{CallerEvidence, Covered, Evidence, Invariant, Plan, PlanFinding, VisibleTeams};
 use crate::model::address::Address;
 use crate::model::finding::Severity;
 use crate::model::step::{Rule, Shape, Step, StepId};
@@ -130,10 +130,15 @@ fn has_need(step: &Step, before: &Step, rules: &[Rule]) -> bool {
     step.needs.iter().any(|need| need.step == before.id && rules.contains(&need.rule))
 }
 
-/// Whether a connection of the spec authenticates with this token of the step's vendor.
+/// What connections of the spec log in with at the portal of a step.
+fn callers<'a>(view: &View<'a>, step: &Step) -> Option<&'a CallerEvidence> {
+    let connection = step.address.of_connection();
+    view.evidence.callers.iter().find(|row| row.connection == connection)
+}
+
+/// Whether a connection of the spec authenticates with this token of the step's portal.
 fn is_caller(view: &View<'_>, step: &Step, id: u64) -> bool {
-    let same = |connection: &Address| *connection == step.address.of_connection();
-    view.evidence.callers.iter().any(|c| same(&c.connection) && c.token_ids.contains(&id))
+    callers(view, step).is_some_and(|row| row.token_ids.contains(&id))
 }
 
 /// I2: after a lock nothing of its instance runs, since the lock forbids reading and using tokens.
@@ -156,17 +161,27 @@ fn callers_survive(view: &View<'_>) -> Verdict {
     let mut seen = 0;
     for step in retiring(view) {
         seen += 1;
-        match token_id(step) {
-            None => breaks.push(format!("step {} does not say which token it takes", view.number(step))),
-            Some(id) if is_caller(view, step, id) => {
-                let number = view.number(step);
-                breaks
-                    .push(format!("step {number} takes token id {id}, which a connection of the spec uses"));
-            }
-            Some(_) => {}
-        }
+        breaks.extend(locks_out(view, step).map(|why| format!("step {} {why}", view.number(step))));
     }
     verdict(breaks, format!("{seen} steps disable or delete a token, none a credential in use"))
+}
+
+/// Why a connection of the spec may not be able to log in after a step.
+fn locks_out(view: &View<'_>, step: &Step) -> Option<String> {
+    let Some(id) = token_id(step) else { return Some("does not say which token it takes".to_owned()) };
+    let Some(row) = callers(view, step) else {
+        return Some(format!("takes token id {id}, and nothing tells what tokenform logs in with there"));
+    };
+    if row.token_ids.contains(&id) {
+        let users = row.in_use.iter().filter(|used| used.token_id == id).map(|used| used.by.to_string());
+        let users: Vec<_> = users.collect();
+        let users = if users.is_empty() { "a connection of the spec".to_owned() } else { users.join(", ") };
+        return Some(format!("takes token id {id}, which {users} uses"));
+    }
+    let kind = step.address.item_parts().map(|(kind, _)| kind);
+    let untold = row.untold.iter().find(|untold| kind.is_none_or(|kind| untold.kind == kind))?;
+    let by = &untold.by;
+    Some(format!("takes token id {id}, which may be the credential of {by}: {}", untold.why))
 }
 
 fn retiring<'a>(view: &View<'a>) -> impl Iterator<Item = &'a Step> + use<'a> {

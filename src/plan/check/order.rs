@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Verdict, View, has_need, is_caller, list, retire, verdict};
+use super::{Verdict, View, callers, has_need, is_caller, list, retire, verdict};
 use crate::model::change::Action;
 use crate::model::evidence::VisibleTeam;
 use crate::model::step::{Rule, Shape, Step, StepId};
@@ -243,16 +243,17 @@ fn retirement_is_ordered(view: &View<'_>, breaks: &mut Vec<String>) {
     }
 }
 
-/// `caller-last`: a rotation of the credential in use needs every step on other objects of its
-/// connection.
+/// `caller-last`: a rotation of a credential in use needs every step on other objects of its connection,
+/// and of those that log in with it.
 fn caller_is_last(view: &View<'_>, breaks: &mut Vec<String>) {
     for last in view.of_verb(Verb::Issue).filter(|s| replaces_a_caller(view, s)) {
-        let connection = last.address.of_connection();
+        let own = last.address.of_connection();
+        let users = callers(view, last).into_iter().flat_map(|row| &row.in_use);
+        let users = users.filter(|used| Some(used.token_id) == predecessor(last)).map(|used| &used.by);
+        let connections: BTreeSet<_> = users.cloned().chain([own]).collect();
         // what it replaced goes after it, by issue-before-retire
-        let others = view
-            .steps
-            .iter()
-            .filter(|s| s.address != last.address && s.address.of_connection() == connection);
+        let others = view.steps.iter().filter(|s| s.address != last.address);
+        let others = others.filter(|s| connections.contains(&s.address.of_connection()));
         let missing =
             others.filter(|s| !replaces_a_caller(view, s) && !has_need(last, s, &[Rule::CallerLast]));
         for other in missing {
@@ -262,7 +263,10 @@ fn caller_is_last(view: &View<'_>, breaks: &mut Vec<String>) {
     }
 }
 
+fn predecessor(step: &Step) -> Option<u64> {
+    step.params.get("predecessor")?.parse().ok()
+}
+
 fn replaces_a_caller(view: &View<'_>, step: &Step) -> bool {
-    let id = step.params.get("predecessor").and_then(|id| id.parse().ok());
-    id.is_some_and(|id| is_caller(view, step, id))
+    predecessor(step).is_some_and(|id| is_caller(view, step, id))
 }

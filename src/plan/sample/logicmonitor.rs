@@ -50,7 +50,8 @@ pub fn add_portal(
     world.snapshot.users.insert(user, Observed::Present(live_user(live)));
     let read = lm::PortalRead { watch: Watch::Read(BTreeMap::new()) };
     world.snapshot.portals.insert(at.clone(), read);
-    world.snapshot.callers.insert(at, Caller { access_id: Some("a1".into()), token_ids: vec![1] });
+    let caller = Caller { access_id: Some("a1".into()), token_ids: vec![1], untold: None };
+    world.snapshot.callers.insert(at, caller);
 }
 
 fn live_user(tokens: Vec<lm::LiveToken>) -> lm::LiveUser {

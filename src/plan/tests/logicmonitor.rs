@@ -260,7 +260,7 @@ fn the_credential_in_use_is_never_deleted_or_disabled() {
         str![[r#"
 delete svc.api_token["caller"]: the spec wants it absent
 1 delete svc.api_token["caller"] id 1
-refused I3: step 1 takes token id 1, which a connection of the spec uses
+refused I3: step 1 takes token id 1, which logicmonitor.acme uses
 
 "#]]
     );
@@ -270,7 +270,7 @@ refused I3: step 1 takes token id 1, which a connection of the spec uses
 disable svc.api_token["caller"]: the spec wants it disabled
 1 disable svc.api_token["caller"] id 1
 waiting svc.api_token["caller"]: ops-env#KEY does not have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["caller"]'`
-refused I3: step 1 takes token id 1, which a connection of the spec uses
+refused I3: step 1 takes token id 1, which logicmonitor.acme uses
 
 "#]]
     );

@@ -368,10 +368,10 @@ delete svc.bearer_token["ci"]: id 6 replaced id 5, which was disabled 8d ago
 #[test]
 fn the_credential_in_use_waits_until_tokenform_runs_with_the_new_one() {
     let mut world = replaced(10);
-    world
-        .snapshot
-        .callers
-        .insert(acme(), crate::provider::state::Caller { access_id: Some("a5".into()), token_ids: vec![5] });
+    world.snapshot.callers.insert(
+        acme(),
+        crate::provider::state::Caller { access_id: Some("a5".into()), token_ids: vec![5], untold: None },
+    );
     tells!(
         world,
         str![[r#"

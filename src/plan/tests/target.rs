@@ -78,7 +78,10 @@ fn the_credential_in_use_brings_all_of_its_connection() {
     let wants =
         vec![("mine", rotated(None)), ("off", wanted(Some(Disabled))), ("new", wanted(Some(Enabled)))];
     let mut world = lm(wants, vec![old(live(7, "mine")), live(5, "off")]);
-    world.snapshot.callers.insert(acme(), Caller { access_id: Some("a7".into()), token_ids: vec![7] });
+    world
+        .snapshot
+        .callers
+        .insert(acme(), Caller { access_id: Some("a7".into()), token_ids: vec![7], untold: None });
     let world = targeted(world, &["logicmonitor.acme.svc.api_token[\"off\"]"]);
     assert_eq!(world.admitted().steps.len(), 3);
     assert!(pulled_in(&world)[0].contains("caller-last: it comes after `disable"), "{:?}", pulled_in(&world));

@@ -31,7 +31,7 @@ pub fn world() -> impl Strategy<Value = World> {
         ibm.snapshot.users = lm.snapshot.users;
         ibm.snapshot.portals = lm.snapshot.portals;
         // The last token of the first name, if it is there, is the credential in use.
-        let caller = Caller { access_id: Some("a7".into()), token_ids: vec![7] };
+        let caller = Caller { access_id: Some("a7".into()), token_ids: vec![7], untold: None };
         ibm.snapshot.callers.insert(acme(), caller);
         ibm.history.objects.extend(lm.history.objects);
         if new_state {

@@ -32,7 +32,19 @@ const SWEEPS: usize = 3;
 pub struct Client<'a> {
     pub reader: &'a Reader,
     pub identity: Identity,
+    /// A bearer token that a connection of the spec uses is to be found among those of the portal.
+    pub seeks_bearer: bool,
     origin: String,
+}
+
+/// Who a connection is.
+pub fn identity(connection: &Connection) -> Identity {
+    match &connection.credential {
+        Credential::Lmv1(lmv1) => {
+            Identity::Lmv1 { access_id: lmv1.access_id.clone(), access_key: lmv1.access_key.clone() }
+        }
+        Credential::Bearer(token) => Identity::Bearer(token.clone()),
+    }
 }
 
 /// A list: what it is of, and how it is asked for.
@@ -47,13 +59,8 @@ struct List<'a> {
 
 impl<'a> Client<'a> {
     pub fn new(reader: &'a Reader, connection: &Connection) -> Self {
-        let identity = match &connection.credential {
-            Credential::Lmv1(lmv1) => {
-                Identity::Lmv1 { access_id: lmv1.access_id.clone(), access_key: lmv1.access_key.clone() }
-            }
-            Credential::Bearer(token) => Identity::Bearer(token.clone()),
-        };
-        Self { reader, identity, origin: connection.origin() }
+        let seeks_bearer = connection.credential.kind() == TokenKind::BearerToken;
+        Self { reader, identity: identity(connection), seeks_bearer, origin: connection.origin() }
     }
 
     /// All users of the portal.
@@ -83,8 +90,8 @@ impl<'a> Client<'a> {
         };
         let bearer = kind == TokenKind::BearerToken;
         let purpose = if bearer { "read the bearer tokens" } else { "read the API tokens" };
-        // The key is asked for only to find our own bearer token by its unmasked beginning.
-        let wanted = bearer && owner.is_none() && matches!(self.identity, Identity::Bearer(_));
+        // The key is asked for only to find a bearer token in use by its unmasked beginning.
+        let wanted = bearer && owner.is_none() && self.seeks_bearer;
         let fields = if wanted { TOKEN_FIELDS_AND_KEY } else { TOKEN_FIELDS };
         self.list(List { object, purpose, path: &path, fields, bearer }).await
     }

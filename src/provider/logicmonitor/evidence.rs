@@ -15,17 +15,8 @@ use crate::provider::state::{Desired, Snapshot};
 /// Ids of the live tokens that connections of the spec use, by the connection in whose portal they
 /// are: one connection must not take the credential of another one.
 pub fn callers(desired: &Desired, snapshot: &Snapshot) -> BTreeMap<Address, BTreeSet<u64>> {
-    let access_ids: BTreeSet<&str> =
-        snapshot.callers.values().filter_map(|c| c.access_id.as_deref()).collect();
-    let ids = |(at, connection): (&Address, &Connection)| {
-        let portal = desired.logicmonitor.iter().filter(|(_, other)| other.same_portal(connection));
-        let told = portal.filter_map(|(other, _)| snapshot.callers.get(other)).flat_map(|c| &c.token_ids);
-        let users = snapshot.users.iter().filter(|(user, _)| at.covers(user));
-        let tokens = users.filter_map(|(_, user)| user.present()).flat_map(|user| &user.tokens);
-        let seen = tokens.filter(|t| t.access_id.as_deref().is_some_and(|id| access_ids.contains(id)));
-        (at.clone(), seen.map(|t| t.id).chain(told.copied()).collect())
-    };
-    desired.logicmonitor.iter().map(ids).collect()
+    let rows = super::callers::evidence(desired, snapshot).into_iter();
+    rows.map(|row| (row.connection, row.token_ids.into_iter().collect())).collect()
 }
 
 /// How many declared objects of each connection are live.

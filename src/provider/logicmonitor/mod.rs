@@ -1,6 +1,7 @@
 //! LogicMonitor: LMv1 API tokens and bearer tokens of users.
 
 pub mod audit_log;
+pub mod callers;
 pub mod client;
 pub mod disuse;
 pub mod draft;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::audit_log::{self, Watched};
+use super::callers::{Listed, Seen};
 use super::client::Client;
 use super::state::{Connection, LiveToken, LiveUser, PortalRead, TokenKind, User};
 use super::wire::{TokenRow, UserRow};
@@ -21,15 +22,24 @@ pub struct ConnectionRead {
     pub users: BTreeMap<Address, Observed<LiveUser>>,
     /// Every other user, by the address that it would have if it were declared.
     pub others: BTreeMap<Address, LiveUser>,
-    pub caller: Caller,
+    /// Which tokens are in use: by this connection, and by others that may lead to this portal.
+    pub callers: BTreeMap<Address, Caller>,
     pub portal: PortalRead,
 }
 
 /// Reads the three lists at the same time. If one of them fails, every declared user is unreadable:
 /// nothing is concluded from two lists.
-pub async fn read_connection(reader: &Reader, address: &Address, connection: &Connection) -> ConnectionRead {
-    let client = Client::new(reader, connection);
-    match read(&client, address, connection).await {
+/// `others` are the other connections of the spec that may lead to this portal.
+pub async fn read_connection(
+    reader: &Reader,
+    address: &Address,
+    connection: &Connection,
+    others: &[(&Address, &Connection)],
+) -> ConnectionRead {
+    let mut client = Client::new(reader, connection);
+    let mut kinds = others.iter().map(|(_, other)| other.credential.kind());
+    client.seeks_bearer |= kinds.any(|kind| kind == TokenKind::BearerToken);
+    match read(&client, address, connection, others).await {
         Ok(read) => read,
         Err(finding) => {
             let unreadable =
@@ -38,7 +48,7 @@ pub async fn read_connection(reader: &Reader, address: &Address, connection: &Co
             ConnectionRead {
                 users,
                 others: BTreeMap::new(),
-                caller: Caller::default(),
+                callers: BTreeMap::new(),
                 portal: PortalRead::default(),
             }
         }
@@ -49,11 +59,15 @@ async fn read(
     client: &Client<'_>,
     address: &Address,
     connection: &Connection,
+    peers: &[(&Address, &Connection)],
 ) -> Result<ConnectionRead, Box<Finding>> {
     let (users, tokens, disables_after_days) =
         tokio::join!(client.users(address), client.both(address, None), client.disables_after_days(address));
     let (users, (api, bearer)) = (users?, tokens?);
-    let (caller, seen) = caller(client, address, &api, &bearer).await?;
+    let listed = Listed { api: &api, bearer: &bearer };
+    let (caller, seen) = listed.of(client.reader, address, connection).await?;
+    let mut callers = listed.of_others(client.reader, peers).await;
+    callers.insert(address.clone(), caller);
     let mut tokens = by_owner(&api, TokenKind::ApiToken, address)?;
     for (owner, more) in by_owner(&bearer, TokenKind::BearerToken, address)? {
         tokens.entry(owner).or_default().extend(more);
@@ -73,7 +87,7 @@ async fn read(
     let declared: BTreeMap<_, _> = connection.users.iter().map(observe).collect();
     let others = others(address, all, &declared, &tokens, &seen);
     let watch = audit_log::read(client, address, &watched(declared.values())).await;
-    Ok(ConnectionRead { users: declared, others, caller, portal: PortalRead { watch } })
+    Ok(ConnectionRead { users: declared, others, callers, portal: PortalRead { watch } })
 }
 
 /// Access ids of tokens that were replaced and are disabled, with the instant since when they may have
@@ -96,7 +110,7 @@ fn others(
     all: Vec<LiveUser>,
     declared: &BTreeMap<Address, Observed<LiveUser>>,
     tokens: &BTreeMap<u64, Vec<LiveToken>>,
-    seen: &CallerSeen,
+    seen: &Seen,
 ) -> BTreeMap<Address, LiveUser> {
     let ids: BTreeSet<u64> = declared.values().filter_map(Observed::present).map(|user| user.id).collect();
     let others = all.into_iter().filter(|user| !ids.contains(&user.id));
@@ -125,7 +139,7 @@ fn the_one(hits: &[LiveUser], at: &Address) -> Observed<LiveUser> {
 fn with_tokens(
     user: Observed<LiveUser>,
     tokens: &BTreeMap<u64, Vec<LiveToken>>,
-    seen: &CallerSeen,
+    seen: &Seen,
 ) -> Observed<LiveUser> {
     let Observed::Present(mut user) = user else {
         return user;
@@ -152,38 +166,4 @@ fn by_owner(
         owners.entry(token.owner).or_default().push(token);
     }
     Ok(owners)
-}
-
-/// What the lists show of the credential itself.
-struct CallerSeen {
-    /// Its user, where its rows agree on one.
-    name: Option<String>,
-    ips: Vec<String>,
-}
-
-/// The credential's own rows, and what they show.
-async fn caller(
-    client: &Client<'_>,
-    address: &Address,
-    api: &[TokenRow],
-    bearer: &[TokenRow],
-) -> Result<(Caller, CallerSeen), Box<Finding>> {
-    let Client { reader, identity, .. } = client;
-    let access_id = reader.caller_access_id(address, identity).await?;
-    let mut ours: Vec<&TokenRow> = match &access_id {
-        Some(id) => api.iter().filter(|row| row.access_id.as_ref() == Some(id)).collect(),
-        None => Vec::new(),
-    };
-    for row in bearer {
-        let Some(masked) = &row.access_key else { continue };
-        if reader.matches_identity_prefix(address, identity, masked).await? {
-            ours.push(row);
-        }
-    }
-    let mut names: Vec<_> = ours.iter().filter_map(|row| row.admin_name.clone()).collect();
-    names.dedup();
-    let name = if names.len() == 1 { names.pop() } else { None };
-    let ips = ours.iter().filter_map(|row| row.last_auth_ip.clone()).filter(|ip| !ip.is_empty()).collect();
-    let token_ids = ours.iter().filter_map(|row| row.id).collect();
-    Ok((Caller { access_id, token_ids }, CallerSeen { name, ips }))
 }

@@ -29,9 +29,11 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Whether both connections lead to one portal; token ids are unique within it.
+    /// Whether both connections may lead to one portal; token ids are unique within it.
     pub fn same_portal(&self, other: &Self) -> bool {
-        self.account.eq_ignore_ascii_case(&other.account) && self.domain.eq_ignore_ascii_case(&other.domain)
+        let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+        same(&self.account, &other.account) && same(&self.domain, &other.domain)
+            || same(&self.origin(), &other.origin())
     }
 
     /// Which portal it is.
@@ -56,6 +58,16 @@ pub enum Credential {
     Lmv1(Lmv1),
     /// A bearer token (contract logicmonitor 3).
     Bearer(SecretRef),
+}
+
+impl Credential {
+    /// The kind of token that it is.
+    pub fn kind(&self) -> TokenKind {
+        match self {
+            Self::Lmv1(_) => TokenKind::ApiToken,
+            Self::Bearer(_) => TokenKind::BearerToken,
+        }
+    }
 }
 
 /// An LMv1 token: the id is sent in clear, the key only signs.

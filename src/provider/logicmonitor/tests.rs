@@ -341,7 +341,7 @@ fn a_portal_that_ignores_the_type_gives_api_tokens_once() {
     run(async {
         let stage = Stage::new(portal(vec![ours(), token(248, 32, false, "ci-deploy", 2)])).await;
         stage.portal.borrow_mut().ignores_type = true;
-        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()]).await;
+        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()], &[]).await;
         let tokens = &read.users[&acme().owner("svc-ci")].present().unwrap().tokens;
         assert_eq!(tokens.iter().map(|t| (t.id, t.kind)).collect::<Vec<_>>(), [(248, TokenKind::ApiToken)]);
         let off = change(Verb::Disable, "api_token", "248");
@@ -371,7 +371,7 @@ fn users_are_read_from_three_lists_with_their_tokens_and_the_caller() {
     run(async {
         let tokens = vec![ours(), token(248, 32, false, "ci-deploy", 2), token(7, 32, true, "otel", 1)];
         let stage = Stage::new(portal(tokens)).await;
-        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()]).await;
+        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()], &[]).await;
         let user = read.users[&acme().owner("svc-ci")].present().unwrap();
         assert_eq!((user.id, user.caller.as_deref()), (32, Some("svc-rotator")));
         assert_eq!(user.disables_after_days, Some(90));
@@ -379,8 +379,8 @@ fn users_are_read_from_three_lists_with_their_tokens_and_the_caller() {
         assert_eq!(listed, [(7, TokenKind::BearerToken, 1), (248, TokenKind::ApiToken, 2)]);
         assert_eq!(read.users[&acme().owner("pinned")].present().unwrap().username, "svc-rotator");
         assert!(matches!(read.users[&acme().owner("nobody")], Observed::Absent));
-        assert_eq!(read.caller.access_id.as_deref(), Some(OUR_ID));
-        assert_eq!(read.caller.token_ids, [1]);
+        assert_eq!(read.callers[&acme()].access_id.as_deref(), Some(OUR_ID));
+        assert_eq!(read.callers[&acme()].token_ids, [1]);
         assert_eq!(stage.server.got().len(), 4);
         let asked = stage.server.got().into_iter().map(|got| got.target);
         let mut asked = asked.filter(|target| !target.ends_with("/companySetting"));
@@ -393,10 +393,31 @@ fn a_bearer_caller_is_found_by_the_unmasked_beginning() {
     run(async {
         let stage = Stage::new(portal(vec![token(7, 33, true, "me", 2)])).await;
         let conn = connection(&stage.server.origin, Credential::Bearer(var("BEARER")));
-        let read = read_connection(stage.reader(), &acme(), &conn).await;
-        assert_eq!((read.caller.access_id, read.caller.token_ids), (None, vec![7]));
+        let read = read_connection(stage.reader(), &acme(), &conn, &[]).await;
+        let caller = &read.callers[&acme()];
+        assert_eq!((&caller.access_id, caller.token_ids.as_slice()), (&None, [7].as_slice()));
         let user = read.users[&acme().owner("svc-ci")].present().unwrap();
         assert_eq!(user.caller.as_deref(), Some("svc-rotator"));
+    });
+}
+
+#[test]
+fn credentials_of_other_connections_to_the_portal_are_found_without_a_request_of_theirs() {
+    run(async {
+        let tokens = vec![ours(), token(7, 33, true, "theirs", 2), token(8, 32, true, "otel", 2)];
+        let stage = Stage::new(portal(tokens)).await;
+        let twin = connection(&stage.server.origin, Credential::Bearer(var("BEARER")));
+        let lost = connection(&stage.server.origin, Credential::Bearer(var("NOT_SET")));
+        let at = |name| Address::connection("logicmonitor", name);
+        let (twin_at, lost_at) = (at("twin"), at("lost"));
+        let own = &stage.desired.logicmonitor[&acme()];
+        let read =
+            read_connection(stage.reader(), &acme(), own, &[(&twin_at, &twin), (&lost_at, &lost)]).await;
+        assert_eq!(read.callers[&acme()].token_ids, [1]);
+        assert!(read.callers[&twin_at].token_ids.contains(&7), "{:?}", read.callers);
+        let untold = read.callers[&lost_at].untold.as_deref().unwrap();
+        assert!(untold.contains("the bearer token of logicmonitor.lost"), "{untold}");
+        assert_eq!(stage.server.got().len(), 4);
     });
 }
 
@@ -407,7 +428,7 @@ fn pages_are_followed_to_the_announced_end() {
         let portal = portal(many);
         portal.borrow_mut().page = 5;
         let stage = Stage::new(portal).await;
-        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()]).await;
+        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()], &[]).await;
         let user = read.users[&acme().owner("svc-ci")].present().unwrap();
         assert_eq!(user.tokens.len(), 23);
         assert_eq!(stage.server.got().len(), 1 + 1 + 1 + 5);
@@ -426,7 +447,8 @@ fn half_a_list_is_never_taken_for_a_whole_one() {
         ] {
             let stage = Stage::new(portal(Vec::new())).await;
             stage.mood("GET", &[Mood::Status(200, body); 40]);
-            let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()]).await;
+            let read =
+                read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()], &[]).await;
             for (address, user) in read.users {
                 let Observed::Unreadable(finding) = user else { panic!("{body}") };
                 assert!(finding.message.contains(words), "{finding}");
@@ -443,7 +465,7 @@ fn a_list_without_a_count_ends_when_a_page_brings_nothing_new() {
         let stage = Stage::new(portal(Vec::new())).await;
         let same = r#"{"total":-2,"items":[{"id":5,"adminId":32,"username":"svc-ci"}]}"#;
         stage.mood("GET", &[Mood::Status(200, same); 40]);
-        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()]).await;
+        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()], &[]).await;
         assert!(read.users[&acme().owner("svc-ci")].present().is_some());
         assert_eq!(stage.server.got().len(), 7);
     });
@@ -456,7 +478,7 @@ fn two_users_of_one_name_are_ambiguous() {
         portal.borrow_mut().users =
             r#"{"id":32,"username":"svc-ci"}, {"id":40,"username":"svc-ci"}"#.to_owned();
         let stage = Stage::new(portal).await;
-        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()]).await;
+        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()], &[]).await;
         let Observed::Unreadable(finding) = &read.users[&acme().owner("svc-ci")] else { panic!() };
         assert!(finding.message.contains("ids 32, 40"), "{finding}");
     });
@@ -467,7 +489,7 @@ fn a_token_is_prepared_issued_tried_and_confirmed() {
     run(async {
         let stage = Stage::new(portal(vec![ours(), token(248, 32, false, "ci-deploy", 2)])).await;
         let (cx, step) = (stage.cx(), issue("api_token"));
-        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()]).await;
+        let read = read_connection(stage.reader(), &acme(), &stage.desired.logicmonitor[&acme()], &[]).await;
         let user = read.users[&acme().owner("svc-ci")].present().unwrap();
         let prepared = prepare(stage.reader(), &cx, &step).await.unwrap();
         assert_eq!(prepared.live[0].digest, user.digest(&stage.key));
@@ -871,13 +893,13 @@ fn reading_asks_the_log_only_when_a_replaced_token_is_disabled() {
     run(async {
         let stage = Stage::new(portal(two_tokens())).await;
         let connection = &stage.desired.logicmonitor[&acme()];
-        let read = read_connection(stage.reader(), &acme(), connection).await;
+        let read = read_connection(stage.reader(), &acme(), connection, &[]).await;
         assert_eq!(read.portal.watch, Watch::NotAsked);
         let now = stage.env.clock.now().as_second();
         stage.portal.borrow_mut().tokens[1].status = 1;
         stage.portal.borrow_mut().tokens[1].note = format!("ci-deploy ;tf1 off={}", now - 500);
         stage.portal.borrow_mut().log = vec![(now - 100, "id5"), (now - 200, "id5"), (now - 501, "id5")];
-        let read = read_connection(stage.reader(), &acme(), connection).await;
+        let read = read_connection(stage.reader(), &acme(), connection, &[]).await;
         let Watch::Read(tries) = read.portal.watch else { panic!() };
         assert_eq!((tries.len(), tries["id5"].count, tries["id5"].last.as_second()), (1, 2, now - 100));
         let user = read.users[&acme().owner("svc-ci")].present().unwrap();

@@ -1,11 +1,10 @@
 //! Tokens that somebody made by hand since tokenform last looked.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
 use crate::model::address::Address;
 use crate::model::code;
+use crate::model::evidence::CallerEvidence;
 use crate::model::finding::Finding;
 use crate::provider::draft::Context;
 use crate::provider::logicmonitor::exposure::declared;
@@ -23,13 +22,14 @@ pub(super) fn made_outside(
     address: &Address,
     want: &User,
     live: &LiveUser,
-    callers: &BTreeSet<u64>,
+    callers: Option<&CallerEvidence>,
 ) -> Option<Finding> {
     let since = *cx.history.looked_at.get(&address.of_connection())?;
     let declared = declared(want, live);
     let is_new = |token: &&LiveToken| {
         let newer = token.created_on.is_some_and(|at| at > since);
-        newer && !callers.contains(&token.id) && !token.note.contains(MARKER) && !declared.contains(&token.id)
+        let ours = callers.is_some_and(|callers| callers.uses(token.id));
+        newer && !ours && !token.note.contains(MARKER) && !declared.contains(&token.id)
     };
     let new: Vec<_> = live.tokens.iter().filter(is_new).collect();
     let mut named: Vec<_> = new.iter().take(NAMED).map(|token| told(token)).collect();

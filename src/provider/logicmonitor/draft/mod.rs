@@ -13,7 +13,7 @@ use self::lineage::Lineage;
 use crate::model::address::Address;
 use crate::model::change::{Action, Change};
 use crate::model::code;
-use crate::model::evidence::EnabledCount;
+use crate::model::evidence::{CallerEvidence, EnabledCount};
 use crate::model::finding::Finding;
 use crate::model::step::Expect;
 use crate::model::verb::Verb;
@@ -33,8 +33,8 @@ struct Scene<'a> {
     cx: Context<'a>,
     connection: &'a Connection,
     user: &'a LiveUser,
-    /// Ids of tokens of this portal that connections of the spec use.
-    callers: &'a BTreeSet<u64>,
+    /// Which tokens of this portal connections of the spec use.
+    callers: Option<&'a CallerEvidence>,
     portal: &'a PortalRead,
     address: &'a Address,
     want: &'a Token,
@@ -46,8 +46,8 @@ struct Scene<'a> {
 #[derive(Clone, Copy)]
 pub struct Portal<'a> {
     pub connection: &'a Connection,
-    /// Ids of its tokens that connections of the spec use.
-    pub callers: &'a BTreeSet<u64>,
+    /// Which of its tokens connections of the spec use.
+    pub callers: Option<&'a CallerEvidence>,
     pub read: &'a PortalRead,
 }
 

@@ -109,8 +109,8 @@ impl<'a> Scene<'a> {
             return wait(&format!("it is not known when id {}, which replaced it, was issued", new.id));
         };
         let old = Old { token, new, issued_at, rotate, holding };
-        if self.callers.contains(&token.id) {
-            return wait("a connection of the spec uses it: give that one the new value first");
+        if let Some(why) = self.used_by_us(token) {
+            return wait(&why);
         }
         if self.protected {
             return wait("it is protected");
@@ -127,6 +127,16 @@ impl<'a> Scene<'a> {
                  portal, or state `consumers_moved`",
             ),
         }
+    }
+
+    /// Why it must stay: it is, or may be, what a connection of the spec logs in with.
+    fn used_by_us(self, token: &LiveToken) -> Option<String> {
+        let callers = self.callers?;
+        if callers.uses(token.id) {
+            return Some("a connection of the spec uses it: give that one the new value first".to_owned());
+        }
+        let untold = callers.untold(token.kind.as_str())?;
+        Some(format!("it may be the credential of {}, which can't be told: {}", untold.by, untold.why))
     }
 
     /// When tokenform disabled it as replaced: by its note, else by the ledger.

@@ -21,8 +21,12 @@ impl<'a> Scene<'a> {
         let path = format!("{BASE}/setting/admins/{}/apitokens{query}", self.user.id);
         let mut params = self.params();
         params.insert("predecessor".into(), replaces.map_or(0, |t| t.id).to_string());
-        let is_caller = replaces.is_some_and(|t| self.callers.contains(&t.id));
-        params.insert("caller".into(), is_caller.to_string());
+        let (callers, old) = (self.callers.into_iter(), replaces.map_or(0, |t| t.id));
+        let users: Vec<String> = callers.flat_map(|c| c.users(old)).map(ToString::to_string).collect();
+        params.insert("caller".into(), (!users.is_empty()).to_string());
+        if !users.is_empty() {
+            params.insert("caller_of".into(), serde_json::Value::from(users).to_string());
+        }
         Step {
             shape: replaces.map(|_| Shape::Overlap),
             destinations: self.want.deliver.clone(),
