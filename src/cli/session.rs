@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Runtime;
 
 use super::Global;
@@ -46,7 +47,7 @@ impl Session {
     /// Loads the spec and opens the state. Sends nothing, except that the sandbox is started.
     pub fn open(global: &Global, path: &Path, env: Env, output: &Output) -> Result<Self, Failure> {
         let runtime = super::runtime();
-        let loaded = load_spec(path, &env)?;
+        let loaded = load_spec(path, rehearsed(&env)?)?;
         output.findings(&loaded.findings, &loaded.sources);
         let state = StateDir::open(&state_folder(global, path))?.watched(env.points.clone());
         let key = state.key(&env)?;
@@ -149,8 +150,8 @@ impl Session {
 }
 
 /// Loads a spec. A plan file in its place is told as what it is.
-pub fn load_spec(path: &Path, env: &Env) -> Result<spec::Loaded, Failure> {
-    spec::load(path, env.clock.now()).map_err(|rejected| {
+pub fn load_spec(path: &Path, now: Timestamp) -> Result<spec::Loaded, Failure> {
+    spec::load(path, now).map_err(|rejected| {
         let plan = path.is_file() && std::fs::read(path).is_ok_and(|bytes| saved::is_plan(&bytes));
         match plan {
             false => rejected.into(),
@@ -202,6 +203,13 @@ fn rehearsal(env: Env, desired: &Desired) -> Result<Env, Failure> {
     }
     let seconds = i64::try_from(offset.as_secs()).unwrap_or(i64::MAX);
     Ok(Env { clock: Clock::System { offset: SignedDuration::from_secs(seconds) }, ..env })
+}
+
+/// Now, on the clock of a rehearsal: a spec that states what happened in it is not ahead of its time.
+fn rehearsed(env: &Env) -> Result<Timestamp, Failure> {
+    let offset = clock_offset(env)?.map_or(Duration::ZERO, Period::as_duration);
+    let now = env.clock.now();
+    Ok(now.checked_add(offset).unwrap_or(now))
 }
 
 /// The offset that rehearsals ask for.

@@ -22,7 +22,7 @@ pub struct Validate {
 }
 
 pub fn run(command: &Validate, env: &Env, output: &Output) -> Result<Exit, Failure> {
-    let loaded = session::load_spec(&command.path, env)?;
+    let loaded = session::load_spec(&command.path, env.clock.now())?;
     output.findings(&loaded.findings, &loaded.sources);
     let text = format!("{}: the spec is valid.\n", loaded.path.display());
     output.data(text.as_bytes());

@@ -212,7 +212,7 @@ impl Job<'_> {
         remembered(session).map_err(|error| Failure::new(Exit::Partial, error.finding()))?;
         session.asked = session.asked.proving(plan.changes.iter().map(|change| &change.address));
         let proof = match complete {
-            true => proof::read(session, self, &applied.outcome),
+            true => proof::read(session, self, plan, &applied.outcome),
             false => Proof::NotTried,
         };
         self.tell_proof(&proof, &applied.outcome, session);

@@ -15,6 +15,8 @@ use crate::model::code;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::outcome::Outcome;
+use crate::model::step::{Shape, Step};
+use crate::plan::document::Plan;
 use crate::plan::{EXPIRES, Planned};
 
 /// Pauses before each read, in seconds: a minute in all (contract ibm 4.3).
@@ -43,7 +45,7 @@ impl Proof {
 
 /// Reads again until it holds, or what is left can't be a delay. An interrupt ends it: all steps are
 /// done, and a plan shows the same.
-pub fn read(session: &Session, job: &Job<'_>, outcome: &Outcome) -> Proof {
+pub fn read(session: &Session, job: &Job<'_>, plan: &Plan, outcome: &Outcome) -> Proof {
     let touched: BTreeSet<&Address> = outcome.done.iter().map(|line| &line.address).collect();
     let mut waited = 0;
     let mut left = Vec::new();
@@ -55,12 +57,14 @@ pub fn read(session: &Session, job: &Job<'_>, outcome: &Outcome) -> Proof {
         let Ok(()) = job.wait(session, Duration::from_secs(pause)) else { return Proof::Interrupted };
         waited += pause;
         let Ok(snapshot) = job.read(session) else { return Proof::Interrupted };
-        let planned = session.plan(&snapshot, EXPIRES, true);
+        let mut planned = session.plan(&snapshot, EXPIRES, true);
         // What needs a person's eye waits there. What was just done does not: it is not as it was left.
-        let attended = session.plan(&snapshot, EXPIRES, false);
+        let mut attended = session.plan(&snapshot, EXPIRES, false);
+        let due = take_due(&mut planned.plan, plan);
+        take_due(&mut attended.plan, plan);
         left = disagreements(&planned, &attended, &touched);
         if left.is_empty() {
-            return Proof::Holds(holds(&planned, waited));
+            return Proof::Holds(holds(&planned, &due, waited));
         }
         if !left.iter().any(|left| left.late().is_some()) {
             break;
@@ -113,6 +117,27 @@ fn disagreements(planned: &Planned, attended: &Planned, touched: &BTreeSet<&Addr
     errors.chain(changes.map(|change| sort(Some(&change.address), wanted(change)))).collect()
 }
 
+/// Takes out what has become due by this apply or since its plan, and belongs to the next one: the
+/// other steps in the life of a token that is replaced. A step that repeats one of this apply has not
+/// become due: it is not shown yet, or was undone.
+fn take_due(next: &mut Plan, applied: &Plan) -> Vec<Change> {
+    let about = |step: &Step| {
+        (
+            step.address.clone(),
+            step.verb,
+            ["token_id", "predecessor"].map(|name| step.params.get(name).cloned()),
+        )
+    };
+    let repeats = |step: &Step| applied.steps.iter().any(|own| about(own) == about(step));
+    let is_life = |step: &Step| step.shape == Some(Shape::Overlap) && !repeats(step);
+    let steps = &next.steps;
+    let is_due = |change: &mut Change| {
+        let mut own = steps.iter().filter(|step| change.steps.contains(&step.id));
+        !change.steps.is_empty() && own.all(is_life)
+    };
+    next.changes.extract_if(.., is_due).collect()
+}
+
 /// Reads are repeated by themselves as long as that helps.
 fn is_unread(finding: &Finding) -> bool {
     [code::HTTP_CALL, code::CREDENTIAL].contains(&finding.code)
@@ -131,11 +156,17 @@ fn wanted(change: &Change) -> String {
     }
 }
 
-fn holds(planned: &Planned, waited: u64) -> String {
+fn holds(planned: &Planned, due: &[Change], waited: u64) -> String {
     let after = if waited == 0 { String::new() } else { format!(" after {waited} s") };
     let later = if planned.plan.waiting.is_empty() { "" } else { "; what is left waits for its time" };
     let part = if planned.plan.complete { "" } else { " in the part that was planned" };
-    format!("read again: live state matches the spec{part}{after}{later}")
+    let due: Vec<_> =
+        due.iter().map(|change| format!("{} {}", change.action.as_str(), change.address)).collect();
+    let due = match due.is_empty() {
+        true => String::new(),
+        false => format!("; due by now, for the next apply: {}", due.join(", ")),
+    };
+    format!("read again: live state matches the spec{part}{after}{later}{due}")
 }
 
 fn fails(left: &[Left], waited: u64) -> String {
@@ -174,6 +205,8 @@ fn unread(left: &Left) -> Option<&str> {
 mod tests {
     use super::*;
     use crate::model::change::Action;
+    use crate::model::step::StepId;
+    use crate::model::verb::Verb;
     use crate::report::sample;
 
     fn change(address: &Address, fields: Vec<Field>) -> Change {
@@ -189,7 +222,7 @@ mod tests {
     }
 
     fn planned(changes: Vec<Change>, findings: Vec<Finding>) -> Planned {
-        let plan = crate::plan::document::Plan { changes, ..sample::empty() };
+        let plan = Plan { changes, ..sample::empty() };
         Planned { plan, findings }
     }
 
@@ -241,5 +274,34 @@ read again: not as the spec wants it:
         // What waits for a person's eye is no disagreement, unless this apply has just done it.
         assert!(disagreements(&empty, &locked, &[&sample::instance("dev")].into()).is_empty());
         assert_eq!(disagreements(&empty, &locked, &[&instance].into()), left);
+    }
+    #[test]
+    fn what_has_become_due_is_the_next_applys_unless_it_repeats_a_step_of_this_one() {
+        let at = sample::token("ours");
+        let step = |verb: Verb, name: &str, id: &str| Step {
+            id: StepId::new(verb, &at, 1),
+            address: at.clone(),
+            verb,
+            shape: Some(Shape::Overlap),
+            params: [(name.to_owned(), id.to_owned())].into(),
+            ..sample::everything().steps.remove(0)
+        };
+        let plan = |step: Step| {
+            let change = Change { steps: vec![step.id.clone()], ..change(&at, vec![]) };
+            Plan { changes: vec![change], steps: vec![step], ..sample::empty() }
+        };
+        let applied = plan(step(Verb::Delete, "token_id", "5"));
+        let due = |next: Step| take_due(&mut plan(next), &applied).len();
+        assert_eq!(due(step(Verb::Issue, "predecessor", "6")), 1);
+        assert_eq!(due(step(Verb::Delete, "token_id", "6")), 1);
+        assert_eq!(due(step(Verb::Delete, "token_id", "5")), 0, "it is still shown");
+        assert_eq!(due(Step { shape: None, ..step(Verb::Enable, "token_id", "6") }), 0);
+        let told = holds(&planned(vec![], vec![]), &plan(step(Verb::Issue, "predecessor", "6")).changes, 0);
+        assert!(
+            told.ends_with(
+                "; due by now, for the next apply: enable logicmonitor.acme.svc-ci.api_token[\"ours\"]"
+            ),
+            "{told}"
+        );
     }
 }
