@@ -29,3 +29,4 @@ mod snapshot;
 mod support;
 mod vendor_trouble;
 mod workload_protection;
+mod year;

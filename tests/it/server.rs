@@ -43,17 +43,28 @@ impl Server {
         command.env("PATH", "/usr/bin:/bin").envs(&self.vars).output().unwrap().into()
     }
 
-    /// A request to the server itself, by hand: an HTTP client would be one more thing to trust.
+    /// A request to the server itself.
     pub fn ask(&self, request: &str, body: &str) -> Value {
+        serde_json::from_str(self.send(request, "", body).split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+
+    /// The status that a consumer's request is answered with; each header ends in CR LF.
+    pub fn status(&self, request: &str, headers: &str) -> u16 {
+        let reply = self.send(request, headers, "");
+        reply.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// By hand: an HTTP client would be one more thing to trust.
+    fn send(&self, request: &str, headers: &str, body: &str) -> String {
         use std::io::{Read, Write};
         let address = self.origin().strip_prefix("http://").unwrap();
         let mut stream = std::net::TcpStream::connect(address).unwrap();
         let length = body.len();
-        write!(stream, "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
+        write!(stream, "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
             .unwrap();
         let mut reply = String::new();
         stream.read_to_string(&mut reply).unwrap();
-        serde_json::from_str(reply.split_once("\r\n\r\n").unwrap().1).unwrap()
+        reply
     }
 
     /// What changed something, in order.
