@@ -42,6 +42,22 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// The word that an outcome has for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Error => "error",
+            Self::Changes => "changes",
+            Self::Refused => "refused",
+            Self::Stale => "stale",
+            Self::Locked => "locked",
+            Self::Partial => "partial",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
 /// A run that did not come to its end.
 pub struct Failure {
     pub exit: Exit,

@@ -35,8 +35,11 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::exit::{Exit, Failure};
+use self::format::ListFormat;
 use self::output::Output;
 use crate::env::Env;
+use crate::model::code;
+use crate::model::finding::Finding;
 use crate::model::source::Sources;
 use crate::model::vocabulary::Target;
 use crate::report::style::ColorChoice;
@@ -149,17 +152,24 @@ pub fn main() -> ExitCode {
 
 /// Runs the program with other arguments, or with a clock, variables and points of its caller's.
 pub fn run_with(args: Vec<OsString>, env: Env) -> ExitCode {
+    let streams = asks_for_events(&args);
     let cli = match parsed(args) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, streams, &env),
     };
     let output = Rc::new(Output::new(cli.global.color, &env));
+    if let Command::Apply(apply::Apply { format: ListFormat::Json, .. })
+    | Command::Resume(apply::resume::Resume { format: ListFormat::Json, .. }) = cli.command
+    {
+        output.begin_stream(env.clock.clone());
+    }
     let changes = matches!(cli.command, Command::Apply(_) | Command::Resume(_));
     let exit = match run(cli, env, &output) {
         Ok(exit) => exit,
         Err(failure) => output.fail(&failure),
     };
     let exit = if changes { told(exit, exit, &output) } else { told(exit, Exit::Error, &output) };
+    output.end(exit);
     ExitCode::from(exit.code())
 }
 
@@ -221,14 +231,27 @@ fn run(cli: Cli, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
     }
 }
 
+/// Whether a command line that can't be parsed was meant to give a stream of events.
+fn asks_for_events(args: &[OsString]) -> bool {
+    let command = args.iter().any(|arg| *arg == *"apply" || *arg == *"resume");
+    let pair = args.windows(2).any(|pair| pair[0] == *"--format" && pair[1] == *"json");
+    command && (pair || args.iter().any(|arg| *arg == *"--format=json"))
+}
+
 /// Clap's own exit code for usage errors is 2, which here means "changes pending".
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(error: &clap::Error, streams: bool, env: &Env) -> ExitCode {
     // Nothing can be told if the terminal is gone.
     let _ = error.print();
-    match error.use_stderr() {
-        true => ExitCode::from(Exit::Error.code()),
-        false => ExitCode::SUCCESS,
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
     }
+    if streams {
+        let output = Output::new(ColorChoice::Never, env);
+        output.begin_stream(env.clock.clone());
+        output.finding_event(&Finding::new(code::USAGE, error.render().to_string().trim()));
+        output.end(Exit::Error);
+    }
+    ExitCode::from(Exit::Error.code())
 }
 
 /// The one runtime of a command, on this thread. From here on a write beyond a limit of this process

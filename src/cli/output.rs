@@ -4,13 +4,15 @@ use std::cell::RefCell;
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use super::exit::{Exit, Failure};
-use crate::env::Env;
+use crate::env::{Clock, Env};
 use crate::model::code;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
+use crate::model::outcome::Outcome;
 use crate::model::source::Sources;
 use crate::plan::document::Plan;
 use crate::report;
+use crate::report::events::{Said, Stream};
 use crate::report::progress::Progress;
 use crate::report::style::{ColorChoice, Style};
 
@@ -22,6 +24,8 @@ pub struct Output {
     progress: RefCell<Progress>,
     /// Why standard output can't be written any more: it ends the output, not the work.
     closed: RefCell<Option<std::io::Error>>,
+    /// Standard output is a stream of events.
+    stream: RefCell<Option<Stream>>,
 }
 
 impl Output {
@@ -33,11 +37,65 @@ impl Output {
             talk,
             progress: RefCell::new(Progress::stderr(talk, terminal)),
             closed: RefCell::default(),
+            stream: RefCell::default(),
         }
     }
 
-    /// Data, as it is.
+    /// From here on standard output is a stream of events, which [`Output::end`] ends.
+    pub fn begin_stream(&self, clock: Clock) {
+        *self.stream.borrow_mut() = Some(Stream::new(clock));
+        self.tell(Said::begin);
+    }
+
+    /// Ends the stream of events with its one outcome.
+    pub fn end(&self, exit: Exit) {
+        if let Some(mut stream) = self.stream.take() {
+            self.write(&stream.end(exit.code(), exit.word()));
+        }
+    }
+
+    /// A finding that people were told in other words.
+    pub fn finding_event(&self, finding: &Finding) {
+        self.tell(|| Said::finding(finding));
+    }
+
+    fn tell(&self, said: impl FnOnce() -> Said) -> bool {
+        let line = self.stream.borrow_mut().as_mut().map(|stream| stream.line(said()));
+        line.map(|line| self.write(&line)).is_some()
+    }
+
+    /// Data, as it is; a note in a stream of events.
     pub fn data(&self, bytes: &[u8]) {
+        let note = || Said::Note { text: String::from_utf8_lossy(bytes).trim_end().to_owned() };
+        if !self.tell(note) {
+            self.write(bytes);
+        }
+    }
+
+    /// The plan that is to be carried out. `seal` is what is known of its file.
+    pub fn plan(&self, plan: &Plan, seal: &str) {
+        if !self.tell(|| plan.into()) {
+            self.write(report::text::plan(plan, seal, &self.style).as_bytes());
+        }
+    }
+
+    /// What became of steps.
+    pub fn outcome(&self, outcome: &Outcome) {
+        match self.stream.borrow_mut().as_mut() {
+            Some(stream) => stream.add(outcome),
+            None => self.write(report::summary::outcome(outcome, &self.style).as_bytes()),
+        }
+    }
+
+    /// What an apply proved as a whole, and the one command that continues.
+    pub fn ending(&self, proof: Option<&str>, next: Option<&str>) {
+        match self.stream.borrow_mut().as_mut() {
+            Some(stream) => stream.end_with(proof, next),
+            None => self.write(report::summary::ending(proof, next, &self.style).as_bytes()),
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) {
         self.progress.borrow_mut().hide();
         let mut closed = self.closed.borrow_mut();
         if closed.is_none() {
@@ -68,16 +126,18 @@ impl Output {
     /// A plan that was written to where the person may not see it (a file, a pipe) is shown once
     /// more: nobody approves what was not seen.
     pub fn show_to_approver(&self, plan: &Plan) {
-        if !std::io::stdout().is_terminal() {
+        if self.stream.borrow().is_some() || !std::io::stdout().is_terminal() {
             self.say(&report::text::plan(plan, "", &self.talk));
         }
     }
 
     pub fn event(&self, event: &Event) {
+        self.tell(|| event.into());
         self.progress.borrow_mut().handle(event);
     }
 
     pub fn findings(&self, findings: &[Finding], sources: &Sources) {
+        findings.iter().for_each(|finding| self.finding_event(finding));
         if !findings.is_empty() {
             self.say(&report::finding::render(findings, sources, &self.talk));
         }

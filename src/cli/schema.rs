@@ -4,9 +4,9 @@ use clap::{Args, ValueEnum};
 
 use super::exit::{Exit, Failure};
 use super::output::Output;
-use crate::{saved, spec};
+use crate::{report, saved, spec};
 
-/// Print the JSON Schema of the spec or of plan files
+/// Print the JSON Schema of the spec, of plan files, or of the events of `apply --format json`
 ///
 /// Editors complete and check a spec that begins with
 /// `# yaml-language-server: $schema=PATH/spec.schema.json`.
@@ -20,12 +20,14 @@ pub struct Schema {
 enum What {
     Spec,
     Plan,
+    Events,
 }
 
 pub fn run(command: &Schema, output: &Output) -> Result<Exit, Failure> {
     let schema = match command.what {
         What::Spec => spec::schema(),
         What::Plan => saved::schema(),
+        What::Events => report::events::schema(),
     };
     output.data(format!("{schema:#}\n").as_bytes());
     Ok(Exit::Done)

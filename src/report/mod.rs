@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod diff;
+pub mod events;
 pub mod finding;
 pub mod graph;
 pub mod history;

@@ -35,7 +35,7 @@ fn usage_errors_exit_with_1_and_name_the_nearest_word() {
 #[test]
 fn printed_schemas_are_the_committed_ones() {
     let place = Place::empty();
-    for what in ["spec", "plan"] {
+    for what in ["spec", "plan", "events"] {
         let committed = crate::support::repository().join(format!("schemas/{what}.schema.json"));
         let printed = place.run(&["schema", what]).exits(0).stdout;
         assert_eq!(printed, std::fs::read_to_string(committed).unwrap(), "run `tokenform schema {what}`");

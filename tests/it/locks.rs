@@ -10,7 +10,7 @@ const APPLY: [&str; 3] = ["apply", "spec", "--auto-approve"];
 const STATE: &str = "spec/.tokenform";
 
 /// One token to create, against a server that needs a second for it.
-fn slow() -> (Place, Server) {
+pub fn slow() -> (Place, Server) {
     let place = Place::empty();
     let world = "version: 1
 logicmonitor:
@@ -46,7 +46,7 @@ fn started(place: &Place, server: &Server) -> Child {
 }
 
 /// Waits until the apply has begun its step.
-fn begun(place: &Place) {
+pub fn begun(place: &Place) {
     let journal = place.path(&format!("{STATE}/journal/current.jsonl"));
     let began = |_| {
         std::thread::sleep(Duration::from_millis(5));

@@ -7,6 +7,7 @@ mod credentials;
 mod destinations;
 mod disk;
 mod drift;
+mod events;
 mod examples;
 mod faults;
 mod help;

@@ -15,6 +15,7 @@ use clap::{Args, ValueEnum};
 use self::proof::Proof;
 use self::reviewed::Reviewed;
 use super::exit::{Exit, Failure};
+use super::format::ListFormat;
 use super::interrupts::{Interrupts, no_signals};
 use super::levers::Levers;
 use super::output::Output;
@@ -33,7 +34,7 @@ use crate::plan::check::Admitted;
 use crate::plan::document::Plan;
 use crate::provider::state::Snapshot;
 use crate::state::{Holder, StateError};
-use crate::{report, saved, state};
+use crate::{saved, state};
 
 /// Plan, ask, and carry it out; or carry out a saved plan
 ///
@@ -63,6 +64,11 @@ pub struct Apply {
     /// What a guided reset does without a terminal: refuse, or wait for the person all the same
     #[arg(long, value_enum, default_value = "refuse", value_name = "HOW")]
     guided: Guided,
+
+    /// How standard output tells what happens: for people, or as events, one JSON object on each line,
+    /// which always end in one `outcome`
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: ListFormat,
 
     #[command(flatten)]
     levers: Levers,
@@ -184,8 +190,7 @@ impl Job<'_> {
     fn fresh(&self, session: &Session) -> Result<Option<Approved>, Failure> {
         let snapshot = self.read(session)?;
         let planned = session.plan(&snapshot, EXPIRES, self.command.auto_approve);
-        let style = &self.output.style;
-        self.output.data(report::text::plan(&planned.plan, "", style).as_bytes());
+        self.output.plan(&planned.plan, "");
         let plan = usable(planned)?;
         if plan.plan().steps.is_empty() {
             return Ok(None);
@@ -208,7 +213,7 @@ impl Job<'_> {
         self.output.findings(&applied.findings, &Sources::default());
         let complete = applied.outcome.is_complete();
         applied.outcome.next = (!complete).then(|| self.next(&applied.outcome, session));
-        self.output.data(report::summary::outcome(&applied.outcome, &self.output.style).as_bytes());
+        self.output.outcome(&applied.outcome);
         remembered(session).map_err(|error| Failure::new(Exit::Partial, error.finding()))?;
         session.asked = session.asked.proving(plan.changes.iter().map(|change| &change.address));
         let proof = match complete {
@@ -255,7 +260,7 @@ impl Job<'_> {
             next: Some(again),
             ..Outcome::default()
         };
-        self.output.data(report::summary::outcome(&outcome, &self.output.style).as_bytes());
+        self.output.outcome(&outcome);
         error.into()
     }
 
@@ -264,8 +269,7 @@ impl Job<'_> {
             Proof::NotTried | Proof::Holds(_) => None,
             Proof::Interrupted | Proof::Fails(_) => Some(self.next(outcome, session)),
         };
-        let text = report::summary::ending(proof.text(), next.as_deref(), &self.output.style);
-        self.output.data(text.as_bytes());
+        self.output.ending(proof.text(), next.as_deref());
     }
 
     /// The one command that continues.

@@ -10,6 +10,7 @@ use clap::Args;
 use super::{Apply, Guided, Job, approve, settle};
 use crate::apply::{self, Applied};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::format::ListFormat;
 use crate::cli::levers::Levers;
 use crate::cli::output::Output;
 use crate::cli::parallelism::Parallelism;
@@ -58,6 +59,10 @@ pub struct Resume {
     #[arg(long, value_enum, default_value = "refuse", value_name = "HOW")]
     guided: Guided,
 
+    /// How standard output tells what happens: for people, or as events, like `apply --format json`
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: ListFormat,
+
     #[command(flatten)]
     parallelism: Parallelism,
 }
@@ -66,13 +71,14 @@ pub struct Resume {
 const GOES_ON_FOR: Period = Period::hours(24);
 
 pub fn run(command: Resume, global: &Global, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
-    let Resume { path, auto_approve, abandon, reason, guided, parallelism } = command;
+    let Resume { path, auto_approve, abandon, reason, guided, format, parallelism } = command;
     let apply = Apply {
         path,
         auto_approve,
         new_state: true,
         spec: None,
         guided,
+        format,
         levers: Levers::default(),
         parallelism,
         later: later::Flags::default(),
@@ -154,7 +160,7 @@ impl Job<'_> {
         fresh: &Admitted,
         new: &str,
     ) -> Result<Exit, Failure> {
-        self.output.data(report::text::plan(fresh.plan(), "", &self.output.style).as_bytes());
+        self.output.plan(fresh.plan(), "");
         self.output.say(&format!("Not in the plan that was approved: {new}."));
         approve::possible(self.command, self.global, false)?;
         session.block_on(self.interrupts.end(approve::asked(self.command, fresh.plan(), self.output)))??;

@@ -22,8 +22,8 @@ use crate::plan::document::{LiveFields, Plan, Source};
 use crate::provider::fields::{Bound, THERE};
 use crate::provider::registry;
 use crate::provider::state::Snapshot;
+use crate::saved;
 use crate::state::StateDir;
-use crate::{report, saved};
 
 /// A plan whose seal was verified.
 pub struct Reviewed {
@@ -110,7 +110,7 @@ pub fn approved(reviewed: Reviewed, session: &Session, job: &Job<'_>) -> Result<
         return Err(stale("another apply was made with this state since the plan was made".into()));
     }
     let output = job.output;
-    output.data(report::text::plan(plan.plan(), "seal: verified", &output.style).as_bytes());
+    output.plan(plan.plan(), "seal: verified");
     Ok(Approved { plan, sealed })
 }
 

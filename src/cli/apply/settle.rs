@@ -17,7 +17,7 @@ use crate::model::verb::Verb;
 use crate::plan::check::Admitted;
 use crate::plan::document::Plan;
 use crate::state::{GivenUp, Stage, Unfinished};
-use crate::{report, saved, state};
+use crate::{saved, state};
 
 /// Folds what an earlier apply left behind. If steps of it were begun and not finished, each is
 /// brought to an end by a look; one that stays in doubt stops this run. Steps that were not begun do
@@ -73,7 +73,7 @@ pub fn settled(session: &Session, unfinished: &Unfinished, job: &Job<'_>) -> Res
     if left.is_none() {
         return Ok(());
     }
-    output.data(report::summary::outcome(&applied.outcome, &output.style).as_bytes());
+    output.outcome(&applied.outcome);
     let message = format!("apply {} is still in doubt; nothing new is sent", unfinished.apply_id);
     Err(Failure::new(Exit::Partial, Finding::new(code::UNFINISHED, message)))
 }
@@ -111,11 +111,10 @@ fn something_else(left: &Unfinished, job: &Job<'_>, session: &Session) -> Failur
 
 /// What is not settled yet stays as it is, for the next apply.
 fn interrupted(applied: &Applied, left: bool, job: &Job<'_>) -> Failure {
-    let style = &job.output.style;
     let message = match left {
         false => "interrupted; the earlier apply is settled, and nothing new was planned",
         true => {
-            job.output.data(report::summary::outcome(&applied.outcome, style).as_bytes());
+            job.output.outcome(&applied.outcome);
             "interrupted; the earlier apply is not settled yet"
         }
     };
