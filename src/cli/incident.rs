@@ -11,7 +11,7 @@ use crate::provider::registry;
 use crate::provider::state::Desired;
 
 /// Flags of an incident.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub struct Incident {
     /// Rotate everything that was issued before this instant, or may have been; nothing else
     ///

@@ -13,8 +13,6 @@ use crate::model::finding::Finding;
 #[derive(Subcommand)]
 pub enum Later {
     #[command(hide = true)]
-    Unlock(Anything),
-    #[command(hide = true)]
     Import(Anything),
     #[command(hide = true)]
     Completions(Anything),
@@ -39,9 +37,6 @@ pub struct Flags {
 impl Later {
     pub fn refused(&self) -> Failure {
         let (name, instead) = match self {
-            Self::Unlock(_) => {
-                ("unlock", "Declare `external_api_auth: ANY` and plan: an unlock has its resets with it.")
-            }
             Self::Import(_) => ("import", "Write the spec by hand; `tokenform validate` checks it."),
             Self::Completions(_) => ("completions", "See `tokenform --help`."),
             Self::Man(_) => ("man", "See `tokenform help COMMAND`."),

@@ -22,6 +22,7 @@ mod session;
 mod show;
 mod snapshot;
 mod status;
+mod unlock;
 mod validate;
 mod world;
 
@@ -139,6 +140,7 @@ enum Command {
     Forget(forget::Forget),
     Lock(lock::Lock),
     History(history::History),
+    Unlock(unlock::Unlock),
     Sandbox(sandbox::Sandbox),
     Schema(schema::Schema),
     #[command(flatten)]
@@ -163,7 +165,7 @@ pub fn run_with(args: Vec<OsString>, env: Env) -> ExitCode {
     {
         output.begin_stream(env.clock.clone());
     }
-    let changes = matches!(cli.command, Command::Apply(_) | Command::Resume(_));
+    let changes = matches!(cli.command, Command::Apply(_) | Command::Resume(_) | Command::Unlock(_));
     let exit = match run(cli, env, &output) {
         Ok(exit) => exit,
         Err(failure) => output.fail(&failure),
@@ -218,6 +220,7 @@ fn run(cli: Cli, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
         Command::Forget(command) => forget::run(&command, global, &env, output),
         Command::Status(command) => status::run(&command, global, &env, output),
         Command::Lock(command) => lock::run(&command, global, &env, output),
+        Command::Unlock(command) => unlock::run(&command, global, env, output),
         Command::History(command) => history::run(&command, global, &env, output),
         Command::Sandbox(command) => {
             global.no_sandbox("sandbox")?;

@@ -8,7 +8,7 @@ use crate::apply::PARALLELISM;
 use crate::http::Reader;
 
 /// How much happens at once.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub struct Parallelism {
     /// At most so many requests at once, and with `apply` so many lanes: the steps of one instance or
     /// user, in plan order. Default: 10 lanes, and as many requests as the vendors' rate limits allow

@@ -15,13 +15,14 @@ use super::session::{self, Session, bad_file, raise_limits};
 use super::snapshot::{self, Offline};
 use super::{Global, later, line, out};
 use crate::env::Env;
+use crate::model::asked::Asked;
 use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::secret::{DigestKey, sha256_hex};
 use crate::model::source::Sources;
 use crate::model::vocabulary::Period;
 use crate::plan::document::{Plan as Document, PlanFinding, Source};
-use crate::plan::{Planned, check};
+use crate::plan::{EXPIRES, Planned, check};
 use crate::saved;
 
 /// Show what would change, as numbered steps in a proved order; changes nothing
@@ -75,7 +76,41 @@ pub struct Plan {
 
 const LONGEST: Period = Period::days(30);
 
+impl Plan {
+    /// A plan that is shown as text and saved, of what another command asks for.
+    pub fn to_file(path: &Path, out: &Path) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            out: Some(out.to_path_buf()),
+            format: Format::Text,
+            detailed_exitcode: false,
+            expires: EXPIRES,
+            limit: Vec::new(),
+            levers: Levers::default(),
+            incident: Incident::default(),
+            live: None,
+            parallelism: Parallelism::default(),
+            later: later::Flags::default(),
+        }
+    }
+}
+
 pub fn run(command: &Plan, global: &Global, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
+    run_asked(command, global, env, output, |session| {
+        let mut asked = command.levers.asked(&command.path, &session.desired)?;
+        command.incident.add(&mut asked, &session.desired, session.env.clock.now())?;
+        Ok(asked)
+    })
+}
+
+/// The same, of what `ask` asks for.
+pub fn run_asked(
+    command: &Plan,
+    global: &Global,
+    env: Env,
+    output: &Rc<Output>,
+    ask: impl FnOnce(&Session) -> Result<Asked, Failure>,
+) -> Result<Exit, Failure> {
     command.later.refuse()?;
     if command.expires > LONGEST {
         return Err(Failure::usage(
@@ -89,8 +124,7 @@ pub fn run(command: &Plan, global: &Global, env: Env, output: &Rc<Output>) -> Re
     }
     let mut session = Session::open(global, path, env, output)?;
     raise_limits(&mut session.desired, &command.limit)?;
-    session.asked = command.levers.asked(&command.path, &session.desired)?;
-    command.incident.add(&mut session.asked, &session.desired, session.env.clock.now())?;
+    session.asked = ask(&session)?;
     if let Some(out) = &command.out {
         out::refuse(out, &session::base_folder(global, path))?;
     }

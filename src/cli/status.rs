@@ -1,8 +1,9 @@
-//! `tokenform status`: what is in flight.
+//! `tokenform status`: what is in flight, and which instances are held open.
 
 use std::path::PathBuf;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use super::exit::{Exit, Failure};
 use super::output::Output;
@@ -10,12 +11,13 @@ use super::{Global, line, session};
 use crate::env::Env;
 use crate::model::source::Sources;
 use crate::report::{self, safe};
+use crate::state::ledger;
 use crate::state::{self, Held, Holder, Standing, StateDir, Unfinished};
 
 /// Show an apply that runs, or that did not come to its end
 ///
 /// Reads the journal of the state folder, brings what is finished in it into the ledger, and sends
-/// nothing. Exit 5 if an apply is running, 6 if one is unfinished.
+/// nothing. Instances that `unlock --for` holds open are listed, each with its end. Exit 5 if an apply is running, 6 if one is unfinished.
 #[derive(Args)]
 pub struct Status {
     /// The spec whose state is asked for: a file or a folder
@@ -37,21 +39,24 @@ pub fn run(command: &Status, global: &Global, env: &Env, output: &Output) -> Res
         output.data(running(&held).as_bytes());
         return Ok(Exit::Locked);
     }
-    match left_behind(&state, env, output)? {
-        None => {
-            output.data(b"Nothing is in flight.\n");
-            Ok(Exit::Done)
-        }
-        Some(ended) if ended.may_wait() => {
-            output.data(report::status::waits(&ended).as_bytes());
-            Ok(Exit::Done)
-        }
-        Some(unfinished) => {
-            let text = report::status::in_flight(&unfinished, &output.style);
-            output.data(text.as_bytes());
-            Ok(Exit::Partial)
-        }
-    }
+    let (text, exit) = match left_behind(&state, env, output)? {
+        None => ("Nothing is in flight.\n".to_owned(), Exit::Done),
+        Some(ended) if ended.may_wait() => (report::status::waits(&ended), Exit::Done),
+        Some(unfinished) => (report::status::in_flight(&unfinished, &output.style), Exit::Partial),
+    };
+    output.data(text.as_bytes());
+    let (history, _) = state.history()?;
+    output.data(report::status::holds(&history, now(global, env, &state)?).as_bytes());
+    Ok(exit)
+}
+
+/// A sandbox has a clock of its own, which stood at the last line of its ledger.
+fn now(global: &Global, env: &Env, state: &StateDir) -> Result<Timestamp, Failure> {
+    let last = match global.sandbox {
+        Some(_) => ledger::survey(state)?.rows.last().map(|row| row.line.at),
+        None => None,
+    };
+    Ok(last.unwrap_or_else(|| env.clock.now()))
 }
 
 /// What an apply left that no longer runs. Its finished steps go into the ledger first, so that who

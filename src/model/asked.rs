@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::address::Address;
 use super::exposure::{Incident, NotRotated};
 use super::prefix::{Prefix, any_covers};
+use super::vocabulary::Period;
 
 /// The levers of one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -17,6 +18,21 @@ pub struct Asked {
     pub rotate: Vec<Prefix>,
     /// `--issued-before`: only rotations of what may be exposed.
     pub incident: Option<Incident>,
+    /// `unlock`: open this instance, whatever the spec says, and do nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlock: Option<AskedUnlock>,
+}
+
+/// A break-glass unlock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskedUnlock {
+    pub instance: Address,
+    /// What the person gave: it stands in the plan, the journal and the ledger.
+    pub reason: String,
+    /// How long plans leave the instance open, from the unlock on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Period>,
 }
 
 impl Asked {
@@ -33,8 +49,13 @@ impl Asked {
         any_covers(&self.rotate, token)
     }
 
+    /// The unlock that was asked for, if it is of this instance.
+    pub fn unlocks(&self, instance: &Address) -> Option<&AskedUnlock> {
+        self.unlock.as_ref().filter(|unlock| unlock.instance == *instance)
+    }
+
     /// What proves that changes of these objects were made: the same part of the spec, and them. What
-    /// was to be rotated has been.
+    /// was to be rotated has been; an unlocked instance is not what the spec says.
     pub fn proving<'a>(&self, changed: impl Iterator<Item = &'a Address> + Clone) -> Self {
         let mut target = self.target.clone();
         if !target.is_empty() {
@@ -42,7 +63,7 @@ impl Asked {
         }
         let scope = || changed.cloned().map(Prefix::from).collect();
         let incident = self.incident.clone().map(|incident| Incident { scope: scope(), ..incident });
-        Self { target, incident, ..Self::default() }
+        Self { target, incident, unlock: self.unlock.clone(), ..Self::default() }
     }
 }
 

@@ -19,6 +19,7 @@ use jiff::Timestamp;
 
 use self::document::{Amends, Covered, FORMAT_VERSION, LiveFields, Plan, PlanFinding, Source, Summary};
 use crate::model::asked::{Asked, Extent};
+use crate::model::change::{Action, Change};
 use crate::model::code;
 use crate::model::evidence::Evidence;
 use crate::model::exposure::Incident;
@@ -108,6 +109,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
         target::narrow(&mut plan, &mut findings, &registry::declared(inputs.desired));
     }
     amend(&mut plan, inputs.history, covered);
+    tell_windows(&mut plan);
     plan.live_digest = live_digest(&plan.live, inputs.key);
     plan.live_fields = live_fields(&plan.live, inputs);
     plan.summary = Summary::of(&plan.changes, &plan.steps);
@@ -126,6 +128,21 @@ fn amend(plan: &mut Plan, history: &History, mut covered: Vec<Covered>) {
     });
     if let Some(interrupted) = history.interrupted.as_ref().filter(|_| !covered.is_empty()) {
         plan.amends = Some(Amends { apply: interrupted.apply_id.clone(), covered });
+    }
+}
+
+/// Since an unlock, until the last reset that follows it, earlier tokens may work again: said with the
+/// numbers that the steps have now.
+fn tell_windows(plan: &mut Plan) {
+    let number = |of: &dyn Fn(&Step) -> bool| plan.steps.iter().rposition(of).map(|at| at + 1);
+    let window = |change: &Change| {
+        let unlock = number(&|step| step.verb == Verb::Unlock && step.address == change.address)?;
+        let last = number(&|step| step.verb == Verb::Reset && step.address.lane() == change.address)?;
+        Some(format!("from step {unlock} to {last}, earlier tokens may work again"))
+    };
+    let windows: Vec<_> = plan.changes.iter().map(window).collect();
+    for (change, window) in plan.changes.iter_mut().zip(windows) {
+        change.notes.extend(window.filter(|_| change.action == Action::Unlock));
     }
 }
 

@@ -2,9 +2,12 @@
 
 use super::safe;
 use super::style::{Style, Tone};
+use crate::model::address::Address;
+use crate::model::history::{History, Hold};
 use crate::model::verb::Verb;
 use crate::saved;
 use crate::state::{Stage, StepLog, Unfinished};
+use jiff::Timestamp;
 
 /// The steps of an unfinished apply with the state each is in, as its journal has it, and how to go on.
 pub fn in_flight(unfinished: &Unfinished, style: &Style) -> String {
@@ -33,6 +36,27 @@ pub fn waits(ended: &Unfinished) -> String {
         text.push_str(&format!("  {}\n", safe::shown(step)));
     }
     text + "`tokenform resume` goes on with them; the next apply of a new plan takes their place.\n"
+}
+
+/// Instances that an unlock by hand holds open, or held until a moment ago. Empty without any.
+pub fn holds(history: &History, now: Timestamp) -> String {
+    let held = history.objects.iter().filter_map(|(address, past)| Some((address, past.hold.as_ref()?)));
+    let line = |(address, hold): (&Address, &Hold)| {
+        let Hold { until, reason, by } = hold;
+        let by = if by.is_unknown() { String::new() } else { format!(", by {by}") };
+        let when = match *until > now {
+            true => format!("held open until {until}"),
+            false => format!("its hold ended at {until}: the next apply resets and locks as the spec says"),
+        };
+        safe::shown(format_args!("  {address}: {when} ({reason}{by})")) + "\n"
+    };
+    let lines: String = held.map(line).collect();
+    match lines.is_empty() {
+        true => lines,
+        false => format!(
+            "Unlocked by hand:\n{lines}To end a hold: `tokenform unlock INSTANCE --end --reason TEXT`.\n"
+        ),
+    }
 }
 
 /// What a step's last record says.
@@ -100,7 +124,7 @@ mod tests {
     use crate::state::{Journal, Record, StateDir};
 
     /// The text for an apply that was killed after these records.
-    fn killed_after(records: impl Fn(jiff::Timestamp) -> Vec<Record>) -> String {
+    fn killed_after(records: impl Fn(Timestamp) -> Vec<Record>) -> String {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::open(folder.path()).unwrap();
         let key = state.key(&Env::system()).unwrap();
@@ -117,7 +141,7 @@ mod tests {
         in_flight(&unfinished, &Style::PLAIN)
     }
 
-    fn began(at: jiff::Timestamp) -> Record {
+    fn began(at: Timestamp) -> Record {
         let address = sample::token("ci");
         let facts = Facts { nonce: Some("c0ffee".into()), ..Facts::default() };
         Record::Began {
@@ -138,6 +162,22 @@ mod tests {
         assert!(text.contains("Apply 7f3a, begun 2026-11-22T10:00:00Z"), "{text}");
         assert!(text.contains("its request may have left"), "{text}");
         assert!(text.contains("`g=c0ffee`") && text.contains("tokenform resume"), "{text}");
+    }
+
+    #[test]
+    fn a_hold_is_told_with_its_end_its_reason_and_who() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let by = crate::model::who::Who { user: Some("ada".into()), ..Default::default() };
+        let hold = Hold { until: at("2026-11-22T14:00:00Z"), reason: "INC-7\u{1b}[2J".into(), by };
+        let past = crate::model::history::Past { hold: Some(hold), ..Default::default() };
+        let mut history = History::default();
+        assert_eq!(holds(&history, at("2026-11-22T10:00:00Z")), "");
+        history.objects.insert(Address::connection("ibm", "prod").owner("mon"), past);
+        let open = holds(&history, at("2026-11-22T10:00:00Z"));
+        assert!(open.contains("ibm.prod.mon: held open until 2026-11-22T14:00:00Z (INC-7"), "{open}");
+        assert!(open.contains(", by ada)") && !open.contains('\u{1b}'), "{open}");
+        let over = holds(&history, at("2026-11-22T14:00:00Z"));
+        assert!(over.contains("its hold ended at 2026-11-22T14:00:00Z"), "{over}");
     }
 
     #[test]

@@ -147,7 +147,7 @@ fn a_plan_replaces_a_plan_and_nothing_else() {
 #[test]
 fn what_is_not_built_is_refused_by_name() {
     let place = Place::example("quickstart");
-    for command in ["unlock", "import", "completions", "man"] {
+    for command in ["import", "completions", "man"] {
         let ran = place.run(&[command, "a", "--reason", "b"]).exits(1).says("tokenform::cli::not_yet");
         ran.says(&format!("`tokenform {command}` is not built yet"));
     }

@@ -2,8 +2,10 @@
 
 use crate::support::Place;
 
-const COMMANDS: [&str; 10] =
-    ["validate", "plan", "apply", "show", "check", "status", "history", "lock", "sandbox", "schema"];
+const COMMANDS: [&str; 13] = [
+    "validate", "plan", "apply", "resume", "show", "check", "status", "forget", "lock", "history", "unlock",
+    "sandbox", "schema",
+];
 
 #[test]
 fn every_command_explains_itself() {

@@ -48,7 +48,12 @@ const APPLY: [&str; 5] = ["apply", "spec.yaml", "--auto-approve", "--parallelism
 
 /// Starts an apply whose request of a kind is never answered, and kills it there.
 fn killed_at(place: &Place, server: &Server, args: &[&str], on: &str) {
-    server.ask("POST /__sandbox/faults", &format!(r#"{{"on":{on},"do":"hang"}}"#));
+    killed_by(place, server, args, &format!(r#"{{"on":{on},"do":"hang"}}"#));
+}
+
+/// The same with another fault that lets nothing come.
+fn killed_by(place: &Place, server: &Server, args: &[&str], fault: &str) {
+    server.ask("POST /__sandbox/faults", fault);
     let mut command = place.command(args);
     let child = command.env("PATH", "/usr/bin:/bin").envs(&server.vars);
     let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -105,6 +110,36 @@ fn applying_the_same_spec_makes_them_as_well() {
     killed_at(&place, &server, &APPLY, r#"{"path":"/api/token/reset"}"#);
     server.run(&place, &APPLY).exits(0);
     assert_eq!(server.effects(), ["unlock", "reset", "reset"]);
+}
+
+const UNLOCK: [&str; 8] =
+    ["unlock", "mon", "spec.yaml", "--reason", "INC-7", "--for", "4h", "--auto-approve"];
+
+/// An unlock by hand goes on wherever it was killed; its hold is kept.
+fn unlock_killed_by(fault: &str, go_on: &[&str]) {
+    let (place, server) = place("IAM_ONLY");
+    spec(&place, &server, "IAM_ONLY");
+    killed_by(&place, &server, &UNLOCK, fault);
+    assert_eq!(server.effects(), ["unlock"]);
+    server.run(&place, go_on).exits(0);
+    assert_eq!(server.effects(), ["unlock", "reset", "reset"]);
+    server.run(&place, &["plan", "spec.yaml", "--detailed-exitcode"]).exits(0).says("held open by hand");
+    server.run(&place, &["status", "spec.yaml"]).exits(0).says("ibm.prod.mon: held open until");
+}
+
+#[test]
+fn resume_finishes_an_unlock_by_hand() {
+    unlock_killed_by(r#"{"on":{"path":"/api/token/reset"},"do":"hang"}"#, &["resume", "spec.yaml"]);
+}
+
+#[test]
+fn an_ordinary_apply_makes_the_resets_of_an_unlock_by_hand_and_does_not_lock() {
+    unlock_killed_by(r#"{"on":{"path":"/api/token/reset"},"do":"hang"}"#, &APPLY);
+}
+
+#[test]
+fn an_unlock_by_hand_whose_answer_was_lost_is_looked_up_and_keeps_its_hold() {
+    unlock_killed_by(r#"{"on":{"method":"PATCH"},"do":"stall"}"#, &["resume", "spec.yaml"]);
 }
 
 #[test]

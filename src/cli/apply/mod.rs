@@ -26,6 +26,7 @@ use super::{Global, later, line};
 use crate::apply::{self, Applied, ApplyError, Ground, Stop};
 use crate::env::Env;
 use crate::http::Reader;
+use crate::model::asked::Asked;
 use crate::model::event::Event;
 use crate::model::outcome::{Line, Outcome};
 use crate::model::source::Sources;
@@ -81,7 +82,7 @@ pub struct Apply {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Guided {
+pub enum Guided {
     Refuse,
     Wait,
 }
@@ -103,7 +104,35 @@ struct Job<'a> {
     interrupts: Interrupts,
 }
 
+impl Apply {
+    /// An apply of what another command asks for.
+    pub fn of(path: &Path, auto_approve: bool, guided: Guided) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            auto_approve,
+            new_state: false,
+            spec: None,
+            guided,
+            format: ListFormat::Text,
+            levers: Levers::default(),
+            parallelism: Parallelism::default(),
+            later: later::Flags::default(),
+        }
+    }
+}
+
 pub fn run(command: &Apply, global: &Global, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
+    run_asked(command, global, env, output, |session| command.levers.asked(&command.path, &session.desired))
+}
+
+/// The same, of what `ask` asks for where no plan file says it.
+pub fn run_asked(
+    command: &Apply,
+    global: &Global,
+    env: Env,
+    output: &Rc<Output>,
+    ask: impl FnOnce(&Session) -> Result<Asked, Failure>,
+) -> Result<Exit, Failure> {
     command.later.refuse()?;
     let path = command.levers.path(&command.path);
     let file = reviewed::plan_file(path)?;
@@ -119,7 +148,7 @@ pub fn run(command: &Apply, global: &Global, env: Env, output: &Rc<Output>) -> R
     locked(command, &spec, global, env, output, |session, job| {
         session.asked = match &reviewed {
             Some(reviewed) => reviewed.asked().clone(),
-            None => command.levers.asked(&command.path, &session.desired)?,
+            None => ask(session)?,
         };
         match settle::settle(session, job, reviewed.as_ref())? {
             Some(exit) => Ok(exit),

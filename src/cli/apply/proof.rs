@@ -158,6 +158,12 @@ fn wanted(change: &Change) -> String {
 
 fn holds(planned: &Planned, due: &[Change], waited: u64) -> String {
     let after = if waited == 0 { String::new() } else { format!(" after {waited} s") };
+    if let Some(asked) = &planned.plan.asked.unlock {
+        let waits = planned.plan.waiting.iter().filter(|waiting| waiting.address == asked.instance);
+        let until = |at: Option<jiff::Timestamp>| at.map_or(String::new(), |at| format!(", until {at}"));
+        let waits: Vec<_> = waits.map(|w| format!(" {}{}", w.what, until(w.until))).collect();
+        return format!("read again{after}: {}{}", asked.instance, waits.concat());
+    }
     let later = if planned.plan.waiting.is_empty() { "" } else { "; what is left waits for its time" };
     let part = if planned.plan.complete { "" } else { " in the part that was planned" };
     let due: Vec<_> =

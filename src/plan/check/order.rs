@@ -56,6 +56,7 @@ fn well_formed(view: &View<'_>) -> Vec<String> {
         }
     }
     reviewed(view, &mut breaks);
+    break_glass(view, &mut breaks);
     breaks
 }
 
@@ -78,6 +79,36 @@ fn reviewed(view: &View<'_>, breaks: &mut Vec<String>) {
     for step in view.steps.iter().filter(|s| !listed.contains(&s.id)) {
         breaks.push(format!("step {} belongs to no reviewed change", view.number(step)));
     }
+}
+
+/// A break-glass plan opens its instance and resets its tokens, and does nothing else; it alone holds
+/// an instance open, for as long as its reviewer was told.
+fn break_glass(view: &View<'_>, breaks: &mut Vec<String>) {
+    let asked = view.plan.asked.unlock.as_ref();
+    if asked.is_some_and(|asked| asked.reason.trim().is_empty()) {
+        breaks.push("the unlock that was asked for has no reason".to_owned());
+    }
+    if asked.and_then(|asked| asked.hold).is_some_and(|hold| hold > LONGEST_HOLD) {
+        breaks.push(format!("the instance is to be held open for longer than {LONGEST_HOLD}"));
+    }
+    for step in view.steps {
+        let number = view.number(step);
+        if asked.is_some_and(|asked| step.address.lane() != asked.instance || !opens(step)) {
+            breaks.push(format!("step {number} is not part of the unlock that was asked for"));
+        }
+        let told = asked.filter(|asked| step.verb == Verb::Unlock && step.address == asked.instance);
+        let told = told.and_then(|asked| asked.hold).map(|hold| hold.to_string());
+        if step.params.get("hold") != told.as_ref() {
+            breaks.push(format!("step {number} does not hold the instance open as the plan says"));
+        }
+    }
+}
+
+/// What is to stay open for longer is declared so.
+const LONGEST_HOLD: Period = Period::days(30);
+
+fn opens(step: &Step) -> bool {
+    matches!(step.verb, Verb::Unlock | Verb::Reset)
 }
 
 /// Whether a reviewer of this action expects such a step.

@@ -17,6 +17,7 @@ mod retire;
 mod rotate;
 mod target;
 mod team_tokens;
+mod unlock;
 mod worlds;
 
 /// Compares a plan's story with an inline snapshot.

@@ -23,6 +23,7 @@ use crate::model::finding::Finding;
 use crate::model::history::Facts;
 use crate::model::step::Step;
 use crate::model::verb::Verb;
+use crate::model::vocabulary::Period;
 use crate::provider::steps::{Answer, Check, Context, Failure, Hold, Look, Prepared};
 
 /// Reads the instance and its teams again; before a lock, every team must be covered.
@@ -43,9 +44,17 @@ pub async fn prepare(site: &Site<'_>, cx: &Context<'_>) -> Told<Prepared> {
     let facts = Facts {
         setting: Some(target(site.step)?.as_str().to_owned()),
         earlier_setting: Some(earlier_setting(row.parameters())),
+        hold_until: hold_until(site.step, cx)?,
         ..Facts::default()
     };
     Ok(Prepared { live: vec![site.expect(&row, &teams)], facts, hold, deferred: None })
+}
+
+/// When the hold ends that a break-glass unlock sets: counted from right before the unlock.
+fn hold_until(step: &Step, cx: &Context<'_>) -> Told<Option<Timestamp>> {
+    let Some(hold) = step.params.get("hold") else { return Ok(None) };
+    let period: Period = hold.parse().map_err(|_| malformed(step, format!("`hold` is `{hold}`")))?;
+    Ok(Some(period.after(cx.env.clock.now())))
 }
 
 /// The mode that the step sets: the draft's parameter must agree with the verb.

@@ -14,6 +14,7 @@ const NEW_STATE: &str = "tokenform::plan::new_state";
 /// Notices about the plan as a whole; none for an ordinary one.
 pub fn notices(view: &View<'_>) -> Vec<Notice> {
     let all = [
+        break_glass(view),
         new_state(view),
         amends(view),
         target(view),
@@ -52,6 +53,19 @@ fn new_state(view: &View<'_>) -> Option<Notice> {
             "Check `--state`. To go on: a reviewed saved plan, a typed `yes`, or `--new-state`.".to_owned(),
         ],
     })
+}
+
+fn break_glass(view: &View<'_>) -> Option<Notice> {
+    let asked = view.plan.asked.unlock.as_ref()?;
+    let hold = asked.hold.map_or("not held open".to_owned(), |hold| format!("held open for {hold}"));
+    if view.plan.steps.is_empty() {
+        return None;
+    }
+    let lines = vec![
+        format!("{} is opened by hand, {hold}.", safe::shown(&asked.instance)),
+        format!("Reason: {}", safe::line(&asked.reason)),
+    ];
+    Some(Notice { title: Some("BREAK-GLASS:"), tone: Tone::Warn, lines })
 }
 
 fn amends(view: &View<'_>) -> Option<Notice> {

@@ -109,6 +109,9 @@ pub fn no_changes(plan: &Plan) -> Option<&'static str> {
     }
     let errors = plan.findings.iter().any(|finding| finding.severity == "error");
     Some(match (errors, plan.complete) {
+        (false, _) if plan.asked.unlock.is_some() => {
+            "Nothing to unlock: the instance accepts API tokens already. Nothing is changed, and no hold is set."
+        }
         (true, _) => "No changes were planned; see the findings.",
         (false, true) => "No changes. Live state matches the spec.",
         (false, false) => "No changes in the part of the spec that was planned.",

@@ -3,6 +3,7 @@
 mod conditions;
 mod drift;
 mod steps;
+mod unlock;
 
 use std::collections::BTreeMap;
 
@@ -119,6 +120,14 @@ fn conflict(address: &Address, stored: AuthMode, probed: AuthMode) -> Finding {
 
 impl<'a> Scene<'a> {
     fn compare(self, mode: AuthMode, draft: &mut Draft) {
+        if let Some(asked) = self.cx.asked.unlocks(self.address) {
+            self.break_glass(asked, mode, draft);
+            return;
+        }
+        if let Some(hold) = self.hold().filter(|_| mode == AuthMode::Any) {
+            self.held(&hold, draft);
+            return;
+        }
         if mode == AuthMode::Any || self.want.external_api_auth == Some(AuthMode::Any) {
             self.names(draft);
         }
@@ -154,7 +163,7 @@ impl<'a> Scene<'a> {
                 (false, OtherTeams::Refuse) => draft.findings.push(self.unlisted(team)),
             }
         }
-        self.switch(Verb::Lock, AuthMode::IamOnly, &teams, draft);
+        self.switch(Verb::Lock, &self.why_locked(), &teams, draft);
         draft.visible_teams = Some(VisibleTeams { instance: self.address.clone(), teams });
     }
 
@@ -174,10 +183,14 @@ impl<'a> Scene<'a> {
 
     /// `IAM_ONLY → ANY`: earlier tokens may work again, so each visible team is reset right after.
     fn unlock(self, draft: &mut Draft) {
+        self.unlock_because("the spec wants API tokens accepted", draft);
+    }
+
+    fn unlock_because(self, reason: &str, draft: &mut Draft) {
         let visible =
             |team: &LiveTeam| VisibleTeam { address: self.team_address(team), id: team.id, ignored: false };
         let teams: Vec<_> = self.live.teams.iter().map(visible).collect();
-        self.switch(Verb::Unlock, AuthMode::Any, &teams, draft);
+        self.switch(Verb::Unlock, reason, &teams, draft);
         for team in &self.live.teams {
             match self.declared(team) {
                 Some(want) if !want.deliver.is_empty() => {
@@ -286,12 +299,11 @@ impl<'a> Scene<'a> {
     /// An `invalidate` reset: the new value is dropped.
     fn invalidate(self, team: &LiveTeam, listed: bool, draft: &mut Draft) {
         let address = self.team_address(team);
-        let reason = match (self.want.external_api_auth, listed) {
-            (Some(AuthMode::IamOnly), true) => "reset before the instance is locked",
-            (Some(AuthMode::IamOnly), false) => {
-                "visible team, not listed: reset before the instance is locked"
-            }
-            _ => "earlier tokens may work again after the unlock",
+        let locks = self.want.external_api_auth == Some(AuthMode::IamOnly) && !self.unlocks();
+        let reason = match (locks, listed) {
+            (true, true) => "reset before the instance is locked",
+            (true, false) => "visible team, not listed: reset before the instance is locked",
+            (false, _) => "earlier tokens may work again after the unlock",
         };
         let want = self.declared(team);
         let mut change = change(&address, "team_token", Action::Invalidate, reason);
@@ -328,14 +340,10 @@ impl<'a> Scene<'a> {
         draft.push(change, vec![step]);
     }
 
-    fn switch(self, verb: Verb, to: AuthMode, teams: &[VisibleTeam], draft: &mut Draft) {
-        let (action, reason) = match verb {
-            Verb::Lock => (Action::Lock, "the spec wants IAM tokens alone"),
-            _ => (Action::Unlock, "the spec wants API tokens accepted"),
-        };
-        let before = match to {
-            AuthMode::IamOnly => AuthMode::Any,
-            AuthMode::Any => AuthMode::IamOnly,
+    fn switch(self, verb: Verb, reason: &str, teams: &[VisibleTeam], draft: &mut Draft) {
+        let (action, before, to) = match verb {
+            Verb::Lock => (Action::Lock, AuthMode::Any, AuthMode::IamOnly),
+            _ => (Action::Unlock, AuthMode::IamOnly, AuthMode::Any),
         };
         let drift = self.mode_changed_outside(before, to);
         let reason = match drift {
@@ -353,7 +361,7 @@ impl<'a> Scene<'a> {
                 "everything that authenticates with an API token stops: Prometheus remote write, PromQL over HTTP, scripts"
                     .into(),
             ),
-            _ => change.notes.push("earlier tokens may work again until the resets that follow are done".into()),
+            _ => change.notes.extend(self.after_unlock()),
         }
         change.notes.extend(self.connected());
         let step = self.switch_step(verb, to, teams);

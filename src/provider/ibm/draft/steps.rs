@@ -14,6 +14,10 @@ use crate::provider::ibm::state::{AuthMode, LiveTeam, Team, TokenReset};
 impl<'a> Scene<'a> {
     pub(super) fn switch_step(self, verb: Verb, to: AuthMode, teams: &[VisibleTeam]) -> Step {
         let mut params = self.params();
+        let hold = self.cx.asked.unlocks(self.address).and_then(|asked| asked.hold);
+        if let Some(hold) = hold.filter(|_| verb == Verb::Unlock) {
+            params.insert("hold".into(), hold.to_string());
+        }
         params.insert("setting".into(), to.as_str().into());
         let ignored: Vec<_> = teams.iter().filter(|t| t.ignored).map(|t| t.id.to_string()).collect();
         params.insert("ignored_teams".into(), ignored.join(","));
