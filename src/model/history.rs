@@ -37,6 +37,8 @@ pub struct Interrupted {
     pub apply_id: String,
     /// Its done resets.
     pub resets: BTreeMap<StepId, Facts>,
+    /// Instances that it unlocked: their resets were approved with that.
+    pub unlocked: BTreeSet<Address>,
 }
 
 /// What is remembered of one object: the latest of each fact.

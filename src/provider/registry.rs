@@ -18,6 +18,7 @@ use crate::model::evidence::{CallerEvidence, Managed};
 use crate::model::exposure::{Incident, NotRotated};
 use crate::model::finding::Finding;
 use crate::model::history::Facts;
+use crate::model::history::History;
 use crate::model::observed::Observed;
 use crate::model::secret::DigestKey;
 use crate::model::step::Step;
@@ -142,9 +143,16 @@ pub fn fit(desired: &Desired, snapshot: &mut Snapshot) -> Vec<(Address, String)>
 }
 
 /// Reads live state of every connection that was asked for, all at once.
-pub async fn read(reader: &Reader, desired: &Desired, key: &DigestKey, asked: &Asked) -> Snapshot {
+pub async fn read(
+    reader: &Reader,
+    desired: &Desired,
+    key: &DigestKey,
+    asked: &Asked,
+    history: &History,
+) -> Snapshot {
+    let owing = history.interrupted.as_ref().map(|apply| apply.unlocked.clone()).unwrap_or_default();
     let ibm = desired.ibm.iter().filter(|(at, _)| asked.reaches(at));
-    let ibm = ibm.map(|(at, conn)| ibm::read::read_connection(reader, key, at, conn));
+    let ibm = ibm.map(|(at, conn)| ibm::read::read_connection(reader, key, at, conn, &owing));
     let portals = desired.logicmonitor.iter().filter(|(at, _)| asked.reaches(at));
     let portals = portals.map(|(at, conn)| async move {
         let others = desired.logicmonitor.iter().filter(|(other, _)| *other != at);

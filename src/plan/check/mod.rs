@@ -111,6 +111,12 @@ impl<'a> View<'a> {
         self.of(&address.lane()).iter().any(|s| matches!(s.verb, Verb::Lock | Verb::Unlock))
     }
 
+    /// Whether the plan goes on with an apply that unlocked the instance of an address.
+    fn was_unlocked(&self, address: &Address) -> bool {
+        let mut unlocked = self.plan.amends.iter().flat_map(|amends| &amends.unlocked);
+        unlocked.any(|instance| *instance == address.lane()) && !self.switches(address)
+    }
+
     /// `12`, as people see it.
     fn number(&self, step: &Step) -> String {
         self.position.get(&step.id).map_or("?".into(), |i| (i + 1).to_string())
@@ -232,10 +238,11 @@ fn secrets_have_destinations(view: &View<'_>) -> Verdict {
     verdict(breaks, format!("{} steps yield a secret", secret.len()))
 }
 
-/// I6: every step touches a declared object, or a team of a declared instance that is switched.
+/// I6: every step touches a declared object, or a team of a declared instance that is (or was just) switched.
 fn scope_is_kept(view: &View<'_>) -> Verdict {
     let scope: BTreeSet<&Address> = view.evidence.scope.iter().collect();
-    let declared = |a: &Address| scope.contains(a) || scope.contains(&a.lane()) && view.switches(a);
+    let switched = |a: &Address| view.switches(a) || view.was_unlocked(a);
+    let declared = |a: &Address| scope.contains(a) || scope.contains(&a.lane()) && switched(a);
     let outside = view.steps.iter().filter(|s| !declared(&s.address));
     let breaks = outside
         .map(|s| format!("step {} touches {}, which is not declared", view.number(s), s.address))
