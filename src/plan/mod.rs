@@ -88,6 +88,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
         live.extend(draft.live);
         plan.waiting.extend(draft.waiting);
         plan.ages.extend(draft.ages);
+        plan.unlisted.extend(draft.unlisted);
         covered.extend(draft.covered);
         for drafted in draft.changes {
             plan.changes.push(drafted.change);
@@ -203,6 +204,7 @@ fn empty(inputs: &Inputs<'_>) -> Plan {
         findings: Vec::new(),
         waiting: Vec::new(),
         ages: Vec::new(),
+        unlisted: Vec::new(),
         live: Vec::new(),
         live_fields: Vec::new(),
         evidence: Evidence::default(),

@@ -46,6 +46,16 @@ pub fn drafts(cx: Context<'_>, desired: &Desired, snapshot: &Snapshot) -> Vec<Dr
             drafts.extend(observed(address, snapshot, snapshot.users.get(address), draft));
         }
     }
+    for (at, address, live) in logicmonitor::draft::unlisted::others(&desired.logicmonitor, &snapshot.others)
+    {
+        let read = snapshot.portals.get(at).cloned().unwrap_or_default();
+        let callers = callers.iter().find(|row| row.connection == *at);
+        let portal =
+            logicmonitor::draft::Portal { connection: &desired.logicmonitor[at], callers, read: &read };
+        let mut draft = Draft::default();
+        logicmonitor::draft::unlisted::unlisted(cx, address, portal, None, live, &mut draft);
+        drafts.push(draft);
+    }
     drafts
 }
 

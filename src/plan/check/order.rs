@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Verdict, View, callers, has_need, is_caller, list, retire, verdict};
+use super::{Verdict, View, callers, has_need, is_caller, list, retire, unlisted, verdict};
 use crate::model::change::Action;
 use crate::model::evidence::VisibleTeam;
 use crate::model::step::{Rule, Shape, Step, StepId};
@@ -24,6 +24,7 @@ pub(super) fn order_and_coverage(view: &View<'_>) -> Verdict {
     shapes_fit(view, &mut breaks);
     retirement_is_ordered(view, &mut breaks);
     retire::retirements(view, &mut breaks);
+    unlisted::taken_by_disuse(view, &mut breaks);
     caller_is_last(view, &mut breaks);
     if proof.is_empty() {
         proof.push("no lock or unlock; every stated need comes first".into());
