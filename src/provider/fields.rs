@@ -33,6 +33,7 @@ pub fn of(binding: &impl Serialize) -> Fields {
 fn lay_out(name: &str, value: &Value, fields: &mut Fields) {
     match value {
         Value::Null => {}
+        Value::Array(items) if items.is_empty() => {}
         Value::Object(members) => {
             let members = members.iter().filter(|(key, _)| *key != "id" || name.is_empty());
             members.for_each(|(key, value)| lay_out(&joined(name, " ", key), value, fields));
