@@ -9,8 +9,6 @@
 //!
 //! A look that can't tell leaves the step in doubt.
 
-use futures_util::{StreamExt, stream};
-
 use super::act::Act;
 use super::deliver::{holds, missing};
 use super::finish::{finish, revoke};
@@ -82,23 +80,17 @@ impl Run<'_> {
     }
 }
 
-/// Beside each other, as they ran; those that a person does, one after the other.
+/// One after the other: each is only looked at, and there are as many as lanes at most.
 async fn all(run: &Run<'_>, unfinished: &Unfinished) {
-    let is_guided =
-        |(place, _): &(usize, &StepLog)| registry::is_guided(run.ground.desired, &run.steps[*place]);
-    let (guided, open): (Vec<_>, Vec<_>) = sort(run, unfinished).into_iter().partition(is_guided);
-    let look = async |(place, log)| {
-        if !run.halted.get() && !run.ground.stop.is_asked() {
-            let way = run.begin(place);
-            let end = one(run, &way, log).await;
-            run.ended(&way, end);
+    let open = sort(run, unfinished);
+    for (place, log) in open {
+        if run.halted.get() || run.ground.stop.is_asked() {
+            return;
         }
-    };
-    let at_once = run.ground.parallelism.get();
-    tokio::join!(
-        stream::iter(open).for_each_concurrent(at_once, &look),
-        stream::iter(guided).for_each(&look),
-    );
+        let way = run.begin(place);
+        let end = one(run, &way, log).await;
+        run.ended(&way, end);
+    }
 }
 
 /// What the earlier run left of each step. Gives those that are to be looked at.

@@ -37,8 +37,6 @@ pub struct Interrupted {
     pub apply_id: String,
     /// Its done resets.
     pub resets: BTreeMap<StepId, Facts>,
-    /// Instances that it unlocked: their resets were approved with that.
-    pub unlocked: BTreeSet<Address>,
 }
 
 /// What is remembered of one object: the latest of each fact.
@@ -55,14 +53,12 @@ pub struct Past {
     pub remote_id: Option<u64>,
     /// Whether the object was last left enabled, where a step of ours said so.
     pub enabled: Option<bool>,
-    /// When a step of ours disabled the object; one that was enabled or issued since has none.
-    pub disabled_at: Option<Timestamp>,
     /// Slot ([`super::step::Delivery::slot`]) → fingerprint of the value it was given.
     pub delivered: BTreeMap<String, Fingerprint>,
     /// Slots that were to get the present value and did not, and it can't be had again.
     pub lacking: BTreeSet<String>,
-    /// Id of a token → id of the one that it replaced, over all generations.
-    pub replaced: BTreeMap<u64, u64>,
+    /// Id of a token and id of one that it replaced, directly or not, over all generations.
+    pub replaced: BTreeSet<(u64, u64)>,
     /// Ids of replaced tokens that a step of ours disabled and that are still there, and when.
     pub retired: BTreeMap<u64, Timestamp>,
     /// When a step of ours opened the instance; a later lock forgets it. Tokens issued before may

@@ -18,7 +18,6 @@ pub mod prefix;
 pub mod secret;
 pub mod source;
 pub mod step;
-pub mod unlisted;
 #[cfg(test)]
 pub mod vendor_sample;
 pub mod verb;

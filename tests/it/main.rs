@@ -1,5 +1,6 @@
 //! Whole-program tests: what a user sees. Lower levels are tested beside the code.
 
+mod adoption;
 mod bad_input;
 mod cli;
 mod crash;
@@ -28,7 +29,6 @@ mod resume;
 mod server;
 mod snapshot;
 mod support;
-mod unlisted;
 mod unlock;
 mod vendor_trouble;
 mod workload_protection;

@@ -65,6 +65,7 @@ logicmonitor:
       svc-ci:
         api_tokens:
           deploy:
+            id: 301
             status: enabled
             rotate: { max_age: 40d, overlap: 24h, idle: 24h, soak: 7dSTATED }
             deliver: [ { to: box, key: DEPLOY, id_key: DEPLOY_ID } ]

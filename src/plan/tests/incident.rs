@@ -83,7 +83,7 @@ rotate svc.api_token["never"]: issued 2026-11-12T10:00:00Z, before issued_after 
   issue svc.api_token["never"]
 left svc.api_token["kept"]: no destination: the new token has no `deliver`: its secret is shown once and would be lost
 left svc.api_token["fenced"]: protected: it is under `protect: true`
-left svc.api_token["twice"]: unreadable: 2 live tokens have this name: id 18 (enabled, note "twice"), id 19 (enabled, note "twice")
+left svc.api_token["twice"]: unreadable: 2 live tokens have this name: id 18 (enabled, note "twice", made 10d ago by robot, last used 1d ago from 203.0.113.9), id 19 (enabled, note "twice", made 10d ago by robot, last used 1d ago from 203.0.113.9)
 left svc.api_token["gone"]: left to the ordinary plan: the ordinary plan is to delete it: the spec wants it absent
 left svc [20, 21]: not managed: 2 tokens of svc that the spec does not declare
 left logicmonitor.acme [1]: credential of tokenform: the connection's own credential is under no declared name: replace it by hand

@@ -16,7 +16,7 @@ fn a_predecessor_waits_for_its_overlap_and_soak() {
         str![[r#"
 disable svc.api_token["ci"]: id 6 replaced id 5 at 2026-11-12T10:00:00Z: used from 203.0.113.9 at 2026-11-21T10:00:00Z
 1 disable svc.api_token["ci"] id 5 overlap
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation; now: `plan --rotate 'svc.api_token["ci"]'` until 2027-02-10T10:00:00Z
+waiting svc.api_token["ci"]: ops-env#KEY is not known to have this token; fed at the next rotation until 2027-02-10T10:00:00Z
 
 "#]]
     );
@@ -24,7 +24,7 @@ waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the ne
     tells!(
         world,
         str![[r#"
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation; now: `plan --rotate 'svc.api_token["ci"]'` until 2027-02-10T10:00:00Z
+waiting svc.api_token["ci"]: ops-env#KEY is not known to have this token; fed at the next rotation until 2027-02-10T10:00:00Z
 waiting svc.api_token["ci"]: predecessor id 5: somebody else disabled it, and tokenform deletes only what it has disabled: delete it in the portal, or state `consumers_moved`
 
 "#]]
@@ -37,7 +37,7 @@ fn equal_names_are_no_lineage_and_stop_until_one_is_pinned() {
     tells!(
         world,
         str![[r#"
-error plan::ambiguous svc.api_token["ci"]: 2 live tokens have this name: id 5 (enabled, note "ci"), id 6 (enabled, note "ci")
+error plan::ambiguous svc.api_token["ci"]: 2 live tokens have this name: id 5 (enabled, note "ci", made 10d ago by robot, last used 1d ago from 203.0.113.9), id 6 (enabled, note "ci", made 10d ago by robot, last used 1d ago from 203.0.113.9)
 
 "#]]
     );
@@ -45,7 +45,7 @@ error plan::ambiguous svc.api_token["ci"]: 2 live tokens have this name: id 5 (e
     tells!(
         world,
         str![[r#"
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["ci"]'`
+waiting svc.api_token["ci"]: ops-env#KEY is not known to have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["ci"]'`
 
 "#]]
     );
@@ -66,7 +66,7 @@ fn a_marker_counts_only_on_a_token_that_our_own_user_created() {
     tells!(
         world,
         str![[r#"
-error plan::ambiguous svc.api_token["ci"]: 2 live tokens have this name: id 5 (enabled, note "ci"), id 6 (enabled, note "ci ;tf1 g=aa p=5")
+error plan::ambiguous svc.api_token["ci"]: 2 live tokens have this name: id 5 (enabled, note "ci", made 10d ago by robot, last used 1d ago from 203.0.113.9), id 6 (enabled, note "ci ;tf1 g=aa p=5", made 10d ago by mallory, last used 1d ago from 203.0.113.9)
 
 "#]]
     );
@@ -81,7 +81,7 @@ fn the_ledger_tells_a_predecessor_too() {
     tells!(
         world.past(&token("ci"), past),
         str![[r#"
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["ci"]'`
+waiting svc.api_token["ci"]: ops-env#KEY is not known to have this token; no rotation declared: its secret can't be had again
 waiting svc.api_token["ci"]: predecessor id 5: it stays, since no `rotate` is declared any more; `rotate: {}` retires it
 
 "#]]
@@ -106,12 +106,30 @@ rotate svc.api_token["ci"]: 91d old, max_age 90d, 1d late
         str![[r#"
 disable svc.api_token["ci"]: id 6 replaced id 5 at 2026-11-12T10:00:00Z: used from 203.0.113.9 at 2026-11-21T10:00:00Z
 1 disable svc.api_token["ci"] id 5 overlap
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation; now: `plan --rotate 'svc.api_token["ci"]'` until 2027-02-10T10:00:00Z
+waiting svc.api_token["ci"]: ops-env#KEY is not known to have this token; fed at the next rotation until 2027-02-10T10:00:00Z
 
 "#]]
     );
     live_svc(&mut world).tokens.remove(0);
     assert!(!world.story().contains("error"), "the marker still names the deleted one");
+}
+
+#[test]
+fn a_pin_holds_over_generations_that_are_gone() {
+    let mut world = lm(vec![("ci", rotated(None))], vec![live(8, "ci ;tf1 g=aa p=7")]);
+    want_token(&mut world, "ci").id = Some(5);
+    assert!(world.story().contains("no API token with the pinned id 5"), "nobody knows of 5");
+    let past = Past { replaced: [(6, 5), (7, 6)].into(), ..Past::default() };
+    world.history.objects.insert(token("ci"), past);
+    assert!(!world.story().contains("error"), "{}", world.story());
+    // 8 replaced 7, and is known to have replaced 6, which 7 replaced
+    live_svc(&mut world).tokens.insert(0, disabled(live(6, "ci")));
+    live_svc(&mut world).tokens.insert(1, disabled(live(7, "ci ;tf1 g=bb p=6")));
+    world.history.objects.get_mut(&token("ci")).unwrap().replaced.insert((8, 6));
+    assert!(!world.story().contains("error"), "{}", world.story());
+    // a wrong new one that somebody deleted replaced nothing
+    live_svc(&mut world).tokens.truncate(1);
+    assert!(!world.story().contains("error"), "{}", world.story());
 }
 
 #[test]
@@ -135,7 +153,7 @@ fn markers_that_name_each_other_are_no_lineage() {
     tells!(
         lm(vec![("ci", wanted(Some(Enabled)))], tokens),
         str![[r#"
-error plan::ambiguous svc.api_token["ci"]: 2 live tokens have this name: id 5 (enabled, note "ci ;tf1 g=aa p=6"), id 6 (enabled, note "ci ;tf1 g=bb p=5")
+error plan::ambiguous svc.api_token["ci"]: 2 live tokens have this name: id 5 (enabled, note "ci ;tf1 g=aa p=6", made 10d ago by robot, last used 1d ago from 203.0.113.9), id 6 (enabled, note "ci ;tf1 g=bb p=5", made 10d ago by robot, last used 1d ago from 203.0.113.9)
 
 "#]]
     );

@@ -70,7 +70,7 @@ fn a_declared_status_is_set_and_an_unmanaged_one_is_left() {
         str![[r#"
 enable svc.api_token["ci"]: the spec wants it enabled
 1 enable svc.api_token["ci"] id 5
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["ci"]'`
+waiting svc.api_token["ci"]: ops-env#KEY is not known to have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["ci"]'`
 
 "#]]
     );
@@ -79,7 +79,7 @@ waiting svc.api_token["ci"]: ops-env#KEY does not have this token; no rotation d
         str![[r#"
 disable svc.api_token["ci"]: the spec wants it disabled
 1 disable svc.api_token["ci"] id 5
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["ci"]'`
+waiting svc.api_token["ci"]: ops-env#KEY is not known to have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["ci"]'`
 
 "#]]
     );
@@ -147,7 +147,7 @@ fn no_rotation_starts_while_a_predecessor_is_there_unless_an_incident_demands_it
         world,
         str![[r#"
 waiting svc.api_token["ci"]: due for rotation (91d old, max_age 90d, 1d late), when its predecessor is retired
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation; now: `plan --rotate 'svc.api_token["ci"]'` until 2026-11-21T10:00:00Z
+waiting svc.api_token["ci"]: ops-env#KEY is not known to have this token; fed at the next rotation
 waiting svc.api_token["ci"]: predecessor id 5: somebody else disabled it, and tokenform deletes only what it has disabled: delete it in the portal, or state `consumers_moved`
 
 "#]]
@@ -170,7 +170,7 @@ fn a_due_token_that_is_or_shall_be_disabled_is_not_rotated() {
         lm(vec![("ci", rotated(None))], vec![disabled(old(live(5, "ci")))]),
         str![[r#"
 waiting svc.api_token["ci"]: due for rotation (91d old, max_age 90d, 1d late), but disabled
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation; now: `plan --rotate 'svc.api_token["ci"]'` until 2026-11-21T10:00:00Z
+waiting svc.api_token["ci"]: ops-env#KEY is not known to have this token; fed at the next rotation, when it is enabled
 
 "#]]
     );
@@ -180,7 +180,7 @@ waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the ne
 disable svc.api_token["ci"]: the spec wants it disabled
 1 disable svc.api_token["ci"] id 5
 waiting svc.api_token["ci"]: due for rotation (91d old, max_age 90d, 1d late), but disabled
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; fed at the next rotation; now: `plan --rotate 'svc.api_token["ci"]'` until 2026-11-21T10:00:00Z
+waiting svc.api_token["ci"]: ops-env#KEY is not known to have this token; fed at the next rotation; now: `plan --rotate 'svc.api_token["ci"]'`
 
 "#]]
     );
@@ -195,7 +195,7 @@ fn a_token_disabled_outside_is_enabled_only_when_someone_looks() {
         str![[r#"
 enable svc.api_token["ci"]: the spec wants it enabled
 1 enable svc.api_token["ci"] id 5
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["ci"]'`
+waiting svc.api_token["ci"]: ops-env#KEY is not known to have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["ci"]'`
 warning plan::disabled_outside svc.api_token["ci"]: it was enabled, and was disabled outside: by the portal's inactivity rule or by a person
 
 "#]]
@@ -205,7 +205,7 @@ warning plan::disabled_outside svc.api_token["ci"]: it was enabled, and was disa
         world,
         str![[r#"
 waiting svc.api_token["ci"]: disabled outside; enabling it needs a reviewed plan
-waiting svc.api_token["ci"]: ops-env#KEY does not have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["ci"]'`
+waiting svc.api_token["ci"]: ops-env#KEY is not known to have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["ci"]'`
 warning plan::disabled_outside svc.api_token["ci"]: it was enabled, and was disabled outside: by the portal's inactivity rule or by a person
 
 "#]]
@@ -269,7 +269,7 @@ refused I3: step 1 takes token id 1, which logicmonitor.acme uses
         str![[r#"
 disable svc.api_token["caller"]: the spec wants it disabled
 1 disable svc.api_token["caller"] id 1
-waiting svc.api_token["caller"]: ops-env#KEY does not have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["caller"]'`
+waiting svc.api_token["caller"]: ops-env#KEY is not known to have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["caller"]'`
 refused I3: step 1 takes token id 1, which logicmonitor.acme uses
 
 "#]]

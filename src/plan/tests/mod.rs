@@ -17,7 +17,6 @@ mod retire;
 mod rotate;
 mod target;
 mod team_tokens;
-mod unlisted;
 mod unlock;
 mod worlds;
 

@@ -97,7 +97,7 @@ fn findings_and_waits_elsewhere_are_not_told() {
     tells!(
         narrow,
         str![[r#"
-waiting svc.api_token["old"]: ops-env#KEY does not have this token; fed at the next rotation; now: `plan --rotate 'svc.api_token["old"]'` until 2027-02-10T10:00:00Z
+waiting svc.api_token["old"]: ops-env#KEY is not known to have this token; fed at the next rotation; now: `plan --rotate 'svc.api_token["old"]'` until 2027-02-10T10:00:00Z
 
 "#]]
     );

@@ -4,7 +4,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::de::Visitor;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 
 use crate::model::given::{Duration, Entries, Given, Items};
 use crate::model::vocabulary::{SecretRef, TokenStatus};
@@ -100,8 +100,7 @@ pub struct UnlistedTokens {
 }
 
 /// An id, or a glob of notes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(untagged)]
 pub enum TokenPattern {
     Id(u64),
@@ -109,7 +108,7 @@ pub enum TokenPattern {
 }
 
 /// What is done about an unlisted token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UnlistedAction {
     Report,

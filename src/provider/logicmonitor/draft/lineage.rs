@@ -6,7 +6,7 @@ use super::Scene;
 use crate::model::address::Address;
 use crate::model::code;
 use crate::model::finding::Finding;
-use crate::model::vocabulary::TokenStatus;
+use crate::model::vocabulary::{Period, TokenStatus};
 use crate::provider::logicmonitor::state::{DISABLED, ENABLED, LiveToken};
 
 /// The live tokens of one name, told apart.
@@ -52,14 +52,26 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Which live token replaced which id: by our own markers, and by the ledger.
+    /// Which live token replaced which id: by our own markers, and by the ledger; also by way of tokens
+    /// that are not there any more.
     pub(super) fn links(self, bound: &[&LiveToken]) -> BTreeSet<(u64, u64)> {
         let ours = |t: &&&LiveToken| self.user.caller.as_ref() == Some(&t.created_by);
         let marked = bound.iter().filter(ours).filter_map(|t| Some((t.id, t.marker().predecessor?)));
-        let past = self.cx.past(self.address);
-        let known = past.replaced;
-        let live = |(id, old): &(u64, u64)| id != old && bound.iter().any(|t| t.id == *id);
-        marked.chain(known).filter(live).collect()
+        let known: BTreeSet<_> = marked.chain(self.cx.past(self.address).replaced).collect();
+        let live: BTreeSet<u64> = bound.iter().map(|token| token.id).collect();
+        let mut links = BTreeSet::new();
+        for token in bound {
+            let mut through = vec![token.id];
+            while let Some(by) = through.pop() {
+                let olds = known.range((by, 0)..=(by, u64::MAX)).map(|(_, old)| *old);
+                for old in olds.filter(|old| *old != token.id) {
+                    if links.insert((token.id, old)) && !live.contains(&old) {
+                        through.push(old);
+                    }
+                }
+            }
+        }
+        links
     }
 
     /// The token that stands for a pin: the pinned one, or the last of those that replaced it.
@@ -69,16 +81,16 @@ impl<'a> Scene<'a> {
         bound: &[&'a LiveToken],
         links: &BTreeSet<(u64, u64)>,
     ) -> Result<&'a LiveToken, Finding> {
-        let mut id = pin;
-        for _ in 0..=links.len() {
-            let next: Vec<u64> = links.iter().filter(|(_, old)| *old == id).map(|(new, _)| *new).collect();
-            match next.as_slice() {
-                [] => return bound.iter().find(|t| t.id == id).copied().ok_or_else(|| self.unpinned(pin)),
-                [one] => id = *one,
-                _ => break,
-            }
+        // one token can be known to have replaced several, of which one replaced the other
+        let mut line = BTreeSet::from([pin]);
+        while let Some((new, _)) = links.iter().find(|(new, old)| line.contains(old) && !line.contains(new)) {
+            line.insert(*new);
         }
-        Err(self.ambiguous(bound))
+        let heads = line.iter().filter(|id| !links.iter().any(|(_, old)| old == *id));
+        match heads.collect::<Vec<_>>().as_slice() {
+            [head] => bound.iter().find(|t| t.id == **head).copied().ok_or_else(|| self.unpinned(pin)),
+            _ => Err(self.ambiguous(bound)),
+        }
     }
 
     /// Whether a pinned token that shall be absent is so: neither it nor a successor is live.
@@ -125,11 +137,21 @@ impl<'a> Scene<'a> {
         Finding::new(code::LM_UNKNOWN_STATUS, message).at(self.address)
     }
 
+    /// What a person tells tokens of one name apart by.
+    fn candidate(self, token: &LiveToken) -> String {
+        let LiveToken { id, note, created_by, last_auth_ip, .. } = token;
+        let ago = |at| Period::between(at, self.cx.now).rough();
+        let made =
+            token.created_on.map_or("made nobody knows when".into(), |at| format!("made {} ago", ago(at)));
+        let by = if created_by.is_empty() { String::new() } else { format!(" by {created_by}") };
+        let from = last_auth_ip.as_ref().map(|ip| format!(" from {ip}")).unwrap_or_default();
+        let used =
+            token.last_used_on.map_or("never used".into(), |at| format!("last used {} ago{from}", ago(at)));
+        format!("id {id} ({}, note \"{note}\", {made}{by}, {used})", token.status_word())
+    }
+
     pub(super) fn ambiguous(self, several: &[&LiveToken]) -> Finding {
-        let list: Vec<_> = several
-            .iter()
-            .map(|t| format!("id {} ({}, note \"{}\")", t.id, t.status_word(), t.note))
-            .collect();
+        let list: Vec<_> = several.iter().map(|token| self.candidate(token)).collect();
         let message = format!("{} live tokens have this name: {}", several.len(), list.join(", "));
         Finding::new(code::PLAN_AMBIGUOUS, message).at(self.address)
     }

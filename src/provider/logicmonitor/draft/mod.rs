@@ -6,7 +6,6 @@ mod lacking;
 mod lineage;
 mod retire;
 mod steps;
-pub mod unlisted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,9 +67,7 @@ pub fn user(cx: Context<'_>, address: &Address, portal: Portal<'_>, want: &User,
         }
     }
     draft.findings.extend(drift::made_outside(cx, address, want, live, callers));
-    unlisted::unlisted(cx, address, portal, Some(want), live, &mut draft);
-    let bound = draft.live.iter().any(|expect| expect.address == *address);
-    if !bound && !draft.changes.is_empty() {
+    if !draft.changes.is_empty() {
         draft.live.push(Expect { address: address.clone(), digest: live.digest(cx.key) });
     }
     draft
@@ -130,7 +127,7 @@ impl<'a> Scene<'a> {
                 _ => {}
             }
             draft.findings.extend(self.inactive_soon(current));
-            self.wait_for_destinations(current, draft);
+            self.wait_for_destinations(current, lineage, draft);
         }
         self.retire(current, lineage, rotates, draft);
     }
@@ -153,7 +150,9 @@ impl<'a> Scene<'a> {
             draft.wait(self.address, format!("due for rotation ({}), but disabled", due.reason), None);
             return false;
         }
-        if !lineage.predecessors.is_empty() && !due.incident {
+        // what has not reached a destination is no generation that people live with
+        let wanting = due.asked && self.knows(current) && self.unfed(current).next().is_some();
+        if !lineage.predecessors.is_empty() && !due.incident && !wanting {
             let why = "its predecessor is not retired yet; `issued_after` demands a rotation all the same";
             self.cant_rotate(&due, why, draft);
             let what = format!("due for rotation ({}), when its predecessor is retired", due.reason);
@@ -277,23 +276,42 @@ impl<'a> Scene<'a> {
     }
 
     /// A secret that is shown once can't be brought to a new destination.
-    fn wait_for_destinations(self, current: &LiveToken, draft: &mut Draft) {
-        let past = self.cx.past(self.address);
-        let ours = past.remote_id == Some(current.id);
-        let held = |slot: &String| {
-            past.fingerprint.is_some() && past.delivered.get(slot) == past.fingerprint.as_ref()
-        };
-        let fed = |slot: &String| ours && held(slot);
+    fn wait_for_destinations(self, current: &LiveToken, lineage: &Lineage<'a>, draft: &mut Draft) {
         let told = self.lacking(current);
-        for slot in self.want.deliver.iter().map(|d| d.slot()).filter(|s| !fed(s) && !told.contains(s)) {
+        let known = self.knows(current);
+        let lacks = if known { "does not have this token" } else { "is not known to have this token" };
+        // asked for, it is rotated if nothing is unretired, or if this one is known to be nowhere
+        let now = match known || lineage.predecessors.is_empty() {
+            true => format!("`plan --rotate '{}'`", self.address),
+            false => String::new(),
+        };
+        for slot in self.unfed(current).filter(|slot| !told.contains(slot)) {
             let until = next_due(self.want.rotate.as_ref(), self.issued(current));
             let when = match self.want.rotate {
-                Some(_) => "fed at the next rotation; now",
-                None => "no rotation declared: its secret can't be had again; declare `rotate: {}`, then",
+                Some(_) if !current.enabled() => "fed at the next rotation, when it is enabled".to_owned(),
+                Some(_) if now.is_empty() => "fed at the next rotation".to_owned(),
+                Some(_) => format!("fed at the next rotation; now: {now}"),
+                None if now.is_empty() => "no rotation declared: its secret can't be had again".to_owned(),
+                None => format!(
+                    "no rotation declared: its secret can't be had again; declare `rotate: {{}}`, then: {now}"
+                ),
             };
-            let what = format!("{slot} does not have this token; {when}: `plan --rotate '{}'`", self.address);
-            draft.wait(self.address, what, until);
+            let later = until.filter(|at| *at > self.cx.now);
+            draft.wait(self.address, format!("{slot} {lacks}; {when}"), later);
         }
+    }
+
+    /// Whether the ledger knows this token, and not only an earlier one or none.
+    fn knows(self, current: &LiveToken) -> bool {
+        let past = self.cx.past(self.address);
+        past.remote_id == Some(current.id) && past.fingerprint.is_some()
+    }
+
+    /// The declared slots that do not have this token's value, as far as the ledger knows.
+    fn unfed(self, current: &LiveToken) -> impl Iterator<Item = String> {
+        let (past, ours) = (self.cx.past(self.address), self.knows(current));
+        let slots = self.want.deliver.iter().map(|delivery| delivery.slot());
+        slots.filter(move |slot| !ours || past.delivered.get(slot) != past.fingerprint.as_ref())
     }
 
     /// Binds the plan to what it rests on, and tells the checker what is enabled now.
