@@ -6,23 +6,31 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::exit::{Exit, Failure};
+use super::format::ListFormat;
 use super::output::Output;
 use super::{Global, line, session};
 use crate::env::Env;
+use crate::model::history::History;
 use crate::model::source::Sources;
-use crate::report::{self, safe};
+use crate::report;
+use crate::report::status::Flight;
 use crate::state::ledger;
-use crate::state::{self, Held, Holder, Standing, StateDir, Unfinished};
+use crate::state::{self, Holder, StateDir, Unfinished};
 
 /// Show an apply that runs, or that did not come to its end
 ///
 /// Reads the journal of the state folder, brings what is finished in it into the ledger, and sends
-/// nothing. Instances that `unlock --for` holds open are listed, each with its end. Exit 5 if an apply is running, 6 if one is unfinished.
+/// nothing. Instances that `unlock --for` holds open are listed, each with its end. Exit 5 if an apply
+/// is running, 6 if one is unfinished.
 #[derive(Args)]
 pub struct Status {
     /// The spec whose state is asked for: a file or a folder
     #[arg(default_value = ".")]
     path: PathBuf,
+
+    /// How to print it
+    #[arg(long, value_enum, default_value = "text")]
+    format: ListFormat,
 }
 
 pub fn run(command: &Status, global: &Global, env: &Env, output: &Output) -> Result<Exit, Failure> {
@@ -30,24 +38,38 @@ pub fn run(command: &Status, global: &Global, env: &Env, output: &Output) -> Res
         return Err(session::bad_file(&command.path, &error));
     }
     let folder = session::state_folder(global, &command.path);
-    if !folder.exists() {
-        output.data(format!("No state at {}: nothing was ever applied.\n", folder.display()).as_bytes());
-        return Ok(Exit::Done);
-    }
-    let state = StateDir::open(&folder)?;
-    if let Some(held) = state.held()? {
-        output.data(running(&held).as_bytes());
-        return Ok(Exit::Locked);
-    }
-    let (text, exit) = match left_behind(&state, env, output)? {
-        None => ("Nothing is in flight.\n".to_owned(), Exit::Done),
-        Some(ended) if ended.may_wait() => (report::status::waits(&ended), Exit::Done),
-        Some(unfinished) => (report::status::in_flight(&unfinished, &output.style), Exit::Partial),
+    let (flight, history, now) = match folder.exists() {
+        true => found(&StateDir::open(&folder)?, global, env, output)?,
+        false => (Flight::NoState(folder), History::default(), env.clock.now()),
+    };
+    let text = match command.format {
+        ListFormat::Text => report::status::text(&flight, &history, now, &output.style),
+        ListFormat::Json => report::status::json(&flight, &history),
     };
     output.data(text.as_bytes());
-    let (history, _) = state.history()?;
-    output.data(report::status::holds(&history, now(global, env, &state)?).as_bytes());
-    Ok(exit)
+    Ok(match flight {
+        Flight::NoState(_) | Flight::Idle | Flight::Waits(_) => Exit::Done,
+        Flight::Running(_) => Exit::Locked,
+        Flight::Unfinished(_) => Exit::Partial,
+    })
+}
+
+/// What is in flight in a state, what it remembers, and what time it is for it.
+fn found(
+    state: &StateDir,
+    global: &Global,
+    env: &Env,
+    output: &Output,
+) -> Result<(Flight, History, Timestamp), Failure> {
+    let flight = match state.held()? {
+        Some(held) => Flight::Running(held),
+        None => match left_behind(state, env, output)? {
+            None => Flight::Idle,
+            Some(ended) if ended.may_wait() => Flight::Waits(ended),
+            Some(unfinished) => Flight::Unfinished(unfinished),
+        },
+    };
+    Ok((flight, state.history()?.0, now(global, env, state)?))
 }
 
 /// A sandbox has a clock of its own, which stood at the last line of its ledger.
@@ -69,14 +91,4 @@ fn left_behind(state: &StateDir, env: &Env, output: &Output) -> Result<Option<Un
     let folded = state::fold(state)?;
     output.findings(&folded.findings, &Sources::default());
     Ok(state.unfinished()?)
-}
-
-/// Who has the state now, and what to do about it.
-fn running(held: &Held) -> String {
-    let holder = held.standing.holder().map(report::lock::who).unwrap_or_default();
-    let title = match held.standing {
-        Standing::Held(_) => "An apply is running:",
-        _ => "An apply may be running:",
-    };
-    format!("{title}\n{holder}{}\n", safe::lines(&held.help()))
 }

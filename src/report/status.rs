@@ -1,16 +1,130 @@
 //! Work in flight: what an interrupted apply left behind, and how it is settled.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
 use super::safe;
 use super::style::{Style, Tone};
 use crate::model::address::Address;
 use crate::model::history::{History, Hold};
+use crate::model::step::StepId;
 use crate::model::verb::Verb;
+use crate::model::who::Who;
 use crate::saved;
-use crate::state::{Stage, StepLog, Unfinished};
-use jiff::Timestamp;
+use crate::state::{Held, Holder, Stage, Standing, StepLog, Unfinished};
+
+/// What is in flight in a state.
+pub enum Flight {
+    /// There is no state at that place.
+    NoState(PathBuf),
+    Running(Held),
+    Idle,
+    /// An apply ended in order before all of it was done.
+    Waits(Unfinished),
+    /// An apply did not come to its end.
+    Unfinished(Unfinished),
+}
+
+/// What is in flight, how to go on, and what is held open.
+pub fn text(flight: &Flight, history: &History, now: Timestamp, style: &Style) -> String {
+    let text = match flight {
+        Flight::NoState(folder) => {
+            format!("No state at {}: nothing was ever applied.\n", safe::line(&folder.to_string_lossy()))
+        }
+        Flight::Running(held) => running(held),
+        Flight::Idle => "Nothing is in flight.\n".to_owned(),
+        Flight::Waits(ended) => waits(ended),
+        Flight::Unfinished(unfinished) => in_flight(unfinished, style),
+    };
+    text + &holds(history, now)
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    format_version: &'static str,
+    /// `no_state`, `running`, `idle`, `waits` or `unfinished`.
+    state: &'static str,
+    /// Who runs it, as far as is known.
+    holder: Option<&'a Holder>,
+    apply: Option<ApplyRow<'a>>,
+    holds: BTreeMap<String, &'a Hold>,
+}
+
+#[derive(Serialize)]
+struct ApplyRow<'a> {
+    id: &'a str,
+    at: Timestamp,
+    by: &'a Who,
+    /// Steps that began, in the order in which they did.
+    steps: Vec<StepRow<'a>>,
+    /// Steps that surely did not happen.
+    not_done: Vec<StepId>,
+}
+
+#[derive(Serialize)]
+struct StepRow<'a> {
+    step: &'a StepId,
+    address: String,
+    verb: Verb,
+    stage: Stage,
+    /// How `resume` settles it; absent where nothing is in doubt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settling: Option<String>,
+}
+
+/// The same as JSON.
+pub fn json(flight: &Flight, history: &History) -> String {
+    let (state, holder, apply) = match flight {
+        Flight::NoState(_) => ("no_state", None, None),
+        Flight::Running(held) => ("running", held.standing.holder(), None),
+        Flight::Idle => ("idle", None, None),
+        Flight::Waits(ended) => ("waits", None, Some(ended)),
+        Flight::Unfinished(unfinished) => ("unfinished", None, Some(unfinished)),
+    };
+    let holds = history.objects.iter().filter_map(|(at, past)| Some((at.to_string(), past.hold.as_ref()?)));
+    let document = Document {
+        format_version: "1.0",
+        state,
+        holder,
+        apply: apply.map(apply_row),
+        holds: holds.collect(),
+    };
+    let mut text = serde_json::to_string_pretty(&document).expect("a status is strings and numbers");
+    text.push('\n');
+    text
+}
+
+fn apply_row(unfinished: &Unfinished) -> ApplyRow<'_> {
+    ApplyRow {
+        id: &unfinished.apply_id,
+        at: unfinished.at,
+        by: &unfinished.by,
+        steps: unfinished.steps.iter().map(step_row).collect(),
+        not_done: unfinished.not_done(),
+    }
+}
+
+fn step_row(log: &StepLog) -> StepRow<'_> {
+    let StepLog { step, address, verb, stage, .. } = log;
+    let settling = (!stage.finished()).then(|| settling(log));
+    StepRow { step, address: address.to_string(), verb: *verb, stage: *stage, settling }
+}
+
+/// Who has the state now, and what to do about it.
+fn running(held: &Held) -> String {
+    let holder = held.standing.holder().map(super::lock::who).unwrap_or_default();
+    let title = match held.standing {
+        Standing::Held(_) => "An apply is running:",
+        _ => "An apply may be running:",
+    };
+    format!("{title}\n{holder}{}\n", safe::lines(&held.help()))
+}
 
 /// The steps of an unfinished apply with the state each is in, as its journal has it, and how to go on.
-pub fn in_flight(unfinished: &Unfinished, style: &Style) -> String {
+fn in_flight(unfinished: &Unfinished, style: &Style) -> String {
     let id = safe::line(&unfinished.apply_id);
     let by = match unfinished.by.is_unknown() {
         true => String::new(),
@@ -29,7 +143,7 @@ pub fn in_flight(unfinished: &Unfinished, style: &Style) -> String {
 }
 
 /// An apply that ended in order before all of it was done.
-pub fn waits(ended: &Unfinished) -> String {
+fn waits(ended: &Unfinished) -> String {
     let (id, rest) = (safe::line(&ended.apply_id), ended.not_done());
     let mut text = format!("Nothing is in flight. Apply {id} ended with steps that are not done:\n");
     for step in &rest {
@@ -39,7 +153,7 @@ pub fn waits(ended: &Unfinished) -> String {
 }
 
 /// Instances that an unlock by hand holds open, or held until a moment ago. Empty without any.
-pub fn holds(history: &History, now: Timestamp) -> String {
+fn holds(history: &History, now: Timestamp) -> String {
     let held = history.objects.iter().filter_map(|(address, past)| Some((address, past.hold.as_ref()?)));
     let line = |(address, hold): (&Address, &Hold)| {
         let Hold { until, reason, by } = hold;
@@ -125,6 +239,11 @@ mod tests {
 
     /// The text for an apply that was killed after these records.
     fn killed_after(records: impl Fn(Timestamp) -> Vec<Record>) -> String {
+        in_flight(&left_after(records), &Style::PLAIN)
+    }
+
+    /// What is left of an apply that was killed after these records.
+    fn left_after(records: impl Fn(Timestamp) -> Vec<Record>) -> Unfinished {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::open(folder.path()).unwrap();
         let key = state.key(&Env::system()).unwrap();
@@ -137,15 +256,14 @@ mod tests {
                 journal.record(record).await.unwrap();
             }
         });
-        let unfinished = state.unfinished().unwrap().expect("it is unfinished");
-        in_flight(&unfinished, &Style::PLAIN)
+        state.unfinished().unwrap().expect("it is unfinished")
     }
 
     fn began(at: Timestamp) -> Record {
         let address = sample::token("ci");
         let facts = Facts { nonce: Some("c0ffee".into()), ..Facts::default() };
         Record::Began {
-            step: crate::model::step::StepId::new(Verb::Issue, &address, 1),
+            step: StepId::new(Verb::Issue, &address, 1),
             address,
             verb: Verb::Issue,
             at,
@@ -167,7 +285,7 @@ mod tests {
     #[test]
     fn a_hold_is_told_with_its_end_its_reason_and_who() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let by = crate::model::who::Who { user: Some("ada".into()), ..Default::default() };
+        let by = Who { user: Some("ada".into()), ..Default::default() };
         let hold = Hold { until: at("2026-11-22T14:00:00Z"), reason: "INC-7\u{1b}[2J".into(), by };
         let past = crate::model::history::Past { hold: Some(hold), ..Default::default() };
         let mut history = History::default();
@@ -178,6 +296,23 @@ mod tests {
         assert!(open.contains(", by ada)") && !open.contains('\u{1b}'), "{open}");
         let over = holds(&history, at("2026-11-22T14:00:00Z"));
         assert!(over.contains("its hold ended at 2026-11-22T14:00:00Z"), "{over}");
+    }
+
+    #[test]
+    fn as_json_each_step_has_its_stage_and_how_it_is_settled() {
+        let unfinished = left_after(|at| vec![began(at)]);
+        let json: serde_json::Value =
+            serde_json::from_str(&json(&Flight::Unfinished(unfinished), &History::default())).unwrap();
+        assert_eq!(json["state"], "unfinished");
+        assert_eq!(json["apply"]["id"], "7f3a");
+        let step = &json["apply"]["steps"][0];
+        assert_eq!((&step["verb"], &step["stage"]), (&"issue".into(), &"began".into()));
+        assert!(step["settling"].as_str().unwrap().contains("g=c0ffee"), "{step}");
+        let steps = sample::everything().steps.len();
+        assert_eq!(json["apply"]["not_done"].as_array().unwrap().len(), steps);
+        let idle: serde_json::Value =
+            serde_json::from_str(&super::json(&Flight::Idle, &History::default())).unwrap();
+        assert_eq!((&idle["state"], &idle["apply"]), (&"idle".into(), &serde_json::Value::Null));
     }
 
     #[test]

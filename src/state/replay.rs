@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::journal::{GivenUp, Record, VERSION};
 use super::lines::{self, Whole};
@@ -65,7 +65,8 @@ pub struct StepLog {
 }
 
 /// Where a step stands after its last record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Its request may have left.
     Began,
