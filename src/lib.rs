@@ -27,6 +27,7 @@
 //! | [`spec`] | YAML to `Desired`, with every finding and its place |
 //! | [`plan`] | drafts to an ordered plan, and the checker that shares nothing with it |
 //! | [`saved`] | plan files: digests and the seal |
+//! | [`review`] | approvals over a plan file's bytes |
 //! | [`apply`] | an admitted plan, step by step |
 //! | [`report`] | words: plans, findings, progress, summaries |
 //! | [`cli`] | one file per command |
@@ -57,6 +58,7 @@ pub mod model;
 pub mod plan;
 pub mod provider;
 pub mod report;
+pub mod review;
 pub mod sandbox;
 pub mod saved;
 pub mod spec;

@@ -31,6 +31,7 @@ use crate::destination::DestinationError;
 use crate::env::Env;
 use crate::http::{Reader, Writer};
 use crate::model::address::Address;
+use crate::model::approval::Approval;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::history::Facts;
@@ -58,6 +59,8 @@ pub struct Ground<'a> {
     pub state: &'a StateDir,
     pub reader: Reader,
     pub events: &'a dyn Fn(Event),
+    /// Signatures over the plan that counted, for the ledger.
+    pub approvals: &'a [Approval],
     /// Raised by interrupts.
     pub stop: &'a Stop,
     /// How many lanes run at once.
@@ -109,7 +112,8 @@ fn power(_plan: &Admitted, reader: &Reader) -> Writer {
 pub async fn apply(admitted: &Admitted, sealed: &[u8], ground: &Ground<'_>) -> Result<Applied, ApplyError> {
     deliver::probe(admitted, ground).await?;
     let now = ground.env.clock.now();
-    let journal = Journal::create(ground.state, &apply_id(ground.env), now, sealed)?;
+    let journal =
+        Journal::create_approved(ground.state, &apply_id(ground.env), now, sealed, ground.approvals)?;
     let run = Run::new(admitted, ground, &journal);
     tokio::select! {
         () = run.all() => {}

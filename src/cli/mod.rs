@@ -1,6 +1,7 @@
 //! The command line: one file per command, its arguments on top, then the straight line.
 
 mod apply;
+mod approvals;
 mod check;
 mod exit;
 mod forget;

@@ -13,6 +13,7 @@ use super::output::Output;
 use super::world::SandboxTarget;
 use crate::env::{Clock, Env};
 use crate::http::{Reader, Why, on_this_machine};
+use crate::model::approval::Approval;
 use crate::model::asked::Asked;
 use crate::model::event::Event;
 use crate::model::history::History;
@@ -22,7 +23,7 @@ use crate::plan::document::Source;
 use crate::plan::{self, Inputs, Planned};
 use crate::provider::registry;
 use crate::provider::state::{Desired, Snapshot};
-use crate::state::{StateDir, StateError};
+use crate::state::{StateDir, StateError, who};
 use crate::{saved, spec};
 
 /// A spec and the target it is for.
@@ -33,6 +34,8 @@ pub struct Session {
     pub spec_digest: Digest,
     /// The levers of this run.
     pub asked: Asked,
+    /// Of the plan file that is applied.
+    pub approvals: Vec<Approval>,
     pub state: StateDir,
     pub key: DigestKey,
     pub history: History,
@@ -77,6 +80,7 @@ impl Session {
             spec_path,
             spec_digest,
             asked,
+            approvals: Vec::new(),
             state,
             key,
             history,
@@ -126,6 +130,7 @@ impl Session {
             history: &self.history,
             key: &self.key,
             now: self.env.clock.now(),
+            by: Some(who(&self.env)).filter(|who| !who.is_unknown()),
             expires,
             target: self.target(),
             source: Source::Live,

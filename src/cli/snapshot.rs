@@ -122,6 +122,7 @@ pub fn planned(asked: &Asked<'_>, output: &Output) -> Result<Offline, Failure> {
         history: &still.history,
         key: &key,
         now: still.taken_at,
+        by: None,
         expires: asked.expires,
         target: still.target,
         source: Source::Snapshot,

@@ -309,6 +309,18 @@ codes! {
     SNAPSHOT_OTHER = "tokenform::snapshot::other_spec", Error,
         "A snapshot was read for another version of the spec, and lacks what this one declares.",
         "Take it again with this spec: `snapshot PATH -o FILE`.";
+    REVIEW_APPROVALS = "tokenform::review::approvals", Error,
+        "A plan has fewer valid approvals than are required.",
+        "Sign the plan file: ssh-keygen -Y sign -n tokenform -f KEY PLANFILE, and keep the signature beside it.";
+    REVIEW_SIGNATURE = "tokenform::review::signature", Error,
+        "A signature over a plan file does not count.",
+        "Sign the plan file as it is now, with a key of the allowed signers, for the namespace tokenform.";
+    REVIEW_SIGNERS = "tokenform::review::allowed_signers", Error,
+        "The file of allowed signers is missing or can't be used.",
+        "Name it with `--allowed-signers` or in the spec; see ssh-keygen(1), ALLOWED SIGNERS, for its form.";
+    REVIEW_SAME_PERSON = "tokenform::review::same_person", Error,
+        "People who must be different may be the same.",
+        "Let somebody else do it; approvals.differ in the spec says who must differ.";
     FROM_SNAPSHOT = "tokenform::apply::from_snapshot", Error,
         "A plan that was made from a snapshot can't be applied: it tells of the past.",
         "Make a plan from live state, without `--live`.";
@@ -407,7 +419,8 @@ mod tests {
         "apply", "check", "forget", "help", "lock", "plan", "sandbox", "schema", "show", "snapshot",
         "status", "validate",
     ];
-    const FLAGS: [&str; 8] = [
+    const FLAGS: [&str; 9] = [
+        "--allowed-signers",
         "--auto-approve",
         "--guided",
         "--live",

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod age;
+pub mod approval;
 pub mod asked;
 pub mod change;
 pub mod code;

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Who runs a command. What is not known is left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Who {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
@@ -16,7 +17,7 @@ pub struct Who {
 }
 
 /// The CI job that runs a command.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ci {
     /// `github-actions`, `gitlab-ci`, `jenkins`; `ci` for any other.

@@ -20,6 +20,7 @@ pub use crate::model::evidence::{
 use crate::model::secret::{Digest, DigestKey};
 use crate::model::step::{Expect, Step, StepId};
 use crate::model::vocabulary::Target;
+use crate::model::who::Who;
 use crate::provider::state::Limits;
 
 /// The file format's version: `MAJOR.MINOR`.
@@ -32,6 +33,9 @@ pub struct Plan {
     pub format_version: String,
     pub tokenform_version: String,
     pub created_at: Timestamp,
+    /// Who made it, as far as the environment told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<Who>,
     pub expires_at: Timestamp,
     pub target: Target,
     pub source: Source,

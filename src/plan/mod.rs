@@ -29,6 +29,7 @@ use crate::model::secret::{Digest, DigestKey};
 use crate::model::step::{Expect, Need, Rule, Step};
 use crate::model::verb::Verb;
 use crate::model::vocabulary::{Period, Target};
+use crate::model::who::Who;
 use crate::provider::draft::{Context, Draft};
 use crate::provider::registry;
 use crate::provider::state::{Desired, Snapshot};
@@ -43,6 +44,8 @@ pub struct Inputs<'a> {
     pub history: &'a History,
     pub key: &'a DigestKey,
     pub now: Timestamp,
+    /// Who makes it.
+    pub by: Option<Who>,
     pub expires: Period,
     pub target: Target,
     /// Where the snapshot came from.
@@ -171,6 +174,7 @@ fn empty(inputs: &Inputs<'_>) -> Plan {
         format_version: FORMAT_VERSION.to_owned(),
         tokenform_version: env!("CARGO_PKG_VERSION").to_owned(),
         created_at: inputs.now,
+        created_by: inputs.by.clone(),
         expires_at: inputs.expires.after(inputs.now),
         target: inputs.target,
         source: inputs.source,

@@ -65,6 +65,7 @@ impl World {
             snapshot: &self.snapshot,
             history: &self.history,
             now: self.now(),
+            by: None,
             expires: EXPIRES,
             target: Target::Live,
             source: Source::Live,

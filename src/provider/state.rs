@@ -1,6 +1,7 @@
 //! The two things a plan is made from: what is wanted ([`Desired`]) and what is there ([`Snapshot`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{ibm, logicmonitor};
 pub use crate::destination::{CommandDestination, Destination, FileDestination, FileFormat};
 use crate::model::address::Address;
+use crate::model::approval::Role;
 use crate::model::observed::Observed;
 use crate::model::vocabulary::Period;
 
@@ -20,6 +22,26 @@ pub struct Desired {
     pub logicmonitor: BTreeMap<Address, logicmonitor::state::Connection>,
     pub destinations: BTreeMap<String, Destination>,
     pub limits: Limits,
+    #[serde(skip_serializing_if = "Approvals::asks_nothing")]
+    pub approvals: Approvals,
+}
+
+/// Who must approve a saved plan before it is applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Approvals {
+    /// How many people.
+    pub required: u32,
+    /// How many where a step can't be undone.
+    pub irreversible: u32,
+    /// The file of keys that count.
+    pub allowed_signers: Option<PathBuf>,
+    pub differ: BTreeSet<Role>,
+}
+
+impl Approvals {
+    pub fn asks_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Desired {

@@ -38,6 +38,7 @@ pub fn empty() -> Plan {
         format_version: FORMAT_VERSION.to_owned(),
         tokenform_version: "0.1.0".to_owned(),
         created_at: "2026-11-22T10:00:00Z".parse().unwrap(),
+        created_by: None,
         expires_at: "2026-11-23T10:00:00Z".parse().unwrap(),
         target: Target::Live,
         source: Source::Live,

@@ -60,6 +60,7 @@ pub(crate) fn small_plan() -> Plan {
         format_version: FORMAT_VERSION.into(),
         tokenform_version: "0.1.0".into(),
         created_at: "2026-11-22T10:00:00Z".parse().unwrap(),
+        created_by: None,
         expires_at: "2026-11-23T10:00:00Z".parse().unwrap(),
         target: Target::Live,
         source: Source::Live,

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::model::approval::Role;
 use crate::model::given::{Duration, Entries, Given, Items};
 use crate::provider::state::FileFormat;
 use crate::provider::{ibm, logicmonitor};
@@ -27,6 +28,22 @@ pub struct Spec {
     pub destinations: Entries<Destination>,
     /// The most changes of each sort that one plan may hold.
     pub limits: Given<Limits>,
+    /// Who must approve a saved plan before it is applied.
+    pub approvals: Given<Approvals>,
+}
+
+/// Who must approve a saved plan before it is applied: SSH signatures over the plan file.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Approvals {
+    /// How many people. Default 0.
+    pub required: Given<u32>,
+    /// How many where a step can't be undone. Default as `required`, and never less.
+    pub irreversible: Given<u32>,
+    /// The keys that count: a file in OpenSSH's ALLOWED SIGNERS format, relative to the file that names it.
+    pub allowed_signers: Given<String>,
+    /// Roles that must be different people.
+    pub differ: Items<Role>,
 }
 
 /// Where new values go: one of its forms.

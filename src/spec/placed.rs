@@ -14,6 +14,7 @@ pub fn folder(spec: &Path) -> &Path {
 
 /// Joins every path of the wish to the folder; nothing is looked up.
 pub fn place(desired: &mut Desired, folder: &Path) {
+    desired.approvals.allowed_signers.iter_mut().for_each(|path| join(path, folder));
     for connection in desired.ibm.values_mut() {
         match &mut connection.credential {
             ibm::state::Credential::ApiKey(value) | ibm::state::Credential::IamToken(value) => {

@@ -65,6 +65,7 @@ fn line(journal: &Unfinished, plan: &str, log: &StepLog) -> Option<Line> {
     let finished = Finished {
         apply: journal.apply_id.clone(),
         plan: Some(plan.to_owned()),
+        approvals: journal.approvals.clone(),
         step: log.step.clone(),
         address: log.address.clone(),
         verb: log.verb,

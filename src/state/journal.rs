@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use super::{StateDir, StateError, atomic, lines, lock, make_folder, replay};
 use crate::env::{Point, Points};
 use crate::model::address::Address;
+use crate::model::approval::Approval;
 use crate::model::history::Facts;
 use crate::model::secret::Fingerprint;
 use crate::model::step::StepId;
@@ -38,6 +39,9 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Who::is_unknown")]
         by: Who,
         plan: String,
+        /// Signatures over the plan that counted.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        approvals: Vec<Approval>,
     },
     /// Written and synced before the step's request leaves.
     Began {
@@ -137,6 +141,17 @@ impl Journal {
     /// Starts the journal of an apply. `plan` is the sealed plan file's bytes; `apply_id` becomes a
     /// file name (letters, digits, `-` and `_`). An unsettled journal in its place is an error.
     pub fn create(dir: &StateDir, apply_id: &str, at: Timestamp, plan: &[u8]) -> Result<Self, StateError> {
+        Self::create_approved(dir, apply_id, at, plan, &[])
+    }
+
+    /// The same, with the signatures over the plan that counted.
+    pub fn create_approved(
+        dir: &StateDir,
+        apply_id: &str,
+        at: Timestamp,
+        plan: &[u8],
+        approvals: &[Approval],
+    ) -> Result<Self, StateError> {
         let path = dir.journal_path();
         let plan = std::str::from_utf8(plan).ok().filter(|_| replay::is_apply_id(apply_id));
         let Some(plan) = plan else {
@@ -153,6 +168,7 @@ impl Journal {
             at,
             by: dir.by(),
             plan: plan.into(),
+            approvals: approvals.to_vec(),
         };
         let line = lines::to_summed_line(&opened);
         // whole or not at all, and never over another one

@@ -131,6 +131,7 @@ mod tests {
         let step = Finished {
             apply: "a".into(),
             plan: None,
+            approvals: vec![],
             step: StepId::new(verb, &token(), 1),
             address: token(),
             verb,

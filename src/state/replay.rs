@@ -10,6 +10,7 @@ use super::journal::{GivenUp, Record, VERSION};
 use super::lines::{self, Whole};
 use super::{StateDir, StateError};
 use crate::model::address::Address;
+use crate::model::approval::Approval;
 use crate::model::finding::Finding;
 use crate::model::history::{Facts, Receipt};
 use crate::model::step::StepId;
@@ -25,6 +26,8 @@ pub struct Unfinished {
     pub by: Who,
     /// The sealed plan file's bytes.
     pub plan: Vec<u8>,
+    /// Signatures over it that counted.
+    pub approvals: Vec<Approval>,
     /// Steps that began, in the order in which they first did.
     pub steps: Vec<StepLog>,
     /// How the last run ended, if it ended in order.
@@ -233,12 +236,13 @@ fn opened(path: &Path, line: &[u8]) -> Result<Unfinished, StateError> {
     }
     let line = lines::unsummed(line).ok_or_else(|| damaged(CHANGED.into()))?;
     match serde_json::from_slice(&line) {
-        Ok(Record::Opened { version: _, apply_id, at, by, plan }) if is_apply_id(&apply_id) => {
+        Ok(Record::Opened { version: _, apply_id, at, by, plan, approvals }) if is_apply_id(&apply_id) => {
             Ok(Unfinished {
                 apply_id,
                 at,
                 by,
                 plan: plan.into_bytes(),
+                approvals,
                 steps: Vec::new(),
                 ended: None,
                 findings: Vec::new(),

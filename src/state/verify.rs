@@ -180,7 +180,14 @@ mod tests {
         let head = ledger::read(dir).unwrap().head;
         let plan = serde_json::json!({ "ledger_head": head, "steps": [{ "id": step }] }).to_string();
         let records = [
-            Record::Opened { version: VERSION, apply_id: id.into(), at: at(), by: Who::default(), plan },
+            Record::Opened {
+                version: VERSION,
+                apply_id: id.into(),
+                at: at(),
+                by: Who::default(),
+                plan,
+                approvals: vec![],
+            },
             Record::Began {
                 step: step.clone(),
                 address: team(name),

@@ -14,6 +14,7 @@ const LAYERS: &[&str] = &[
     "spec",
     "plan",
     "saved",
+    "review",
     "apply",
     "report",
     "cli",

@@ -1,6 +1,7 @@
 //! Whole-program tests: what a user sees. Lower levels are tested beside the code.
 
 mod adoption;
+mod approvals;
 mod bad_input;
 mod cli;
 mod crash;

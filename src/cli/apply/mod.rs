@@ -14,6 +14,7 @@ use clap::{Args, ValueEnum};
 
 use self::proof::Proof;
 use self::reviewed::Reviewed;
+use super::approvals::Approvals;
 use super::exit::{Exit, Failure};
 use super::format::ListFormat;
 use super::interrupts::{Interrupts, no_signals};
@@ -72,6 +73,9 @@ pub struct Apply {
     pub format: ListFormat,
 
     #[command(flatten)]
+    approvals: Approvals,
+
+    #[command(flatten)]
     levers: Levers,
 
     #[command(flatten)]
@@ -114,6 +118,7 @@ impl Apply {
             spec: None,
             guided,
             format: ListFormat::Text,
+            approvals: Approvals::default(),
             levers: Levers::default(),
             parallelism: Parallelism::default(),
             later: later::Flags::default(),
@@ -147,7 +152,10 @@ pub fn run_asked(
     let spec = reviewed.as_ref().map_or(path, |reviewed| reviewed.spec.as_path()).to_owned();
     locked(command, &spec, global, env, output, |session, job| {
         session.asked = match &reviewed {
-            Some(reviewed) => reviewed.asked().clone(),
+            Some(reviewed) => {
+                session.approvals = reviewed.approvals(command, path, session)?;
+                reviewed.asked().clone()
+            }
             None => ask(session)?,
         };
         match settle::settle(session, job, reviewed.as_ref())? {
@@ -224,6 +232,7 @@ impl Job<'_> {
         if plan.plan().steps.is_empty() {
             return Ok(None);
         }
+        self.command.approvals.refuse_fresh(&session.desired.approvals, plan.plan())?;
         session.block_on(self.interrupts.end(approve::asked(self.command, plan.plan(), self.output)))??;
         let sealed = saved::seal(plan.plan(), &session.key);
         Ok(Some(Approved { plan, sealed }))
@@ -270,6 +279,7 @@ impl Job<'_> {
             state: &session.state,
             reader: self.reader.clone(),
             events: &events,
+            approvals: &session.approvals,
             stop: &stop,
             parallelism: self.command.parallelism.lanes(),
         };

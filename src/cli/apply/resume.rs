@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::{Apply, Guided, Job, approve, settle};
 use crate::apply::{self, Applied};
+use crate::cli::approvals::Approvals;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::format::ListFormat;
 use crate::cli::levers::Levers;
@@ -79,6 +80,7 @@ pub fn run(command: Resume, global: &Global, env: Env, output: &Rc<Output>) -> R
         spec: None,
         guided,
         format,
+        approvals: Approvals::default(),
         levers: Levers::default(),
         parallelism,
         later: later::Flags::default(),
@@ -162,6 +164,7 @@ impl Job<'_> {
     ) -> Result<Exit, Failure> {
         self.output.plan(fresh.plan(), "");
         self.output.say(&format!("Not in the plan that was approved: {new}."));
+        self.command.approvals.refuse_fresh(&session.desired.approvals, fresh.plan())?;
         approve::possible(self.command, self.global, false)?;
         session.block_on(self.interrupts.end(approve::asked(self.command, fresh.plan(), self.output)))??;
         approve::guided(self.command, self.global, session, fresh.plan())?;

@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Approved, Job};
+use super::{Apply, Approved, Job};
 use crate::cli::Global;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::plan::admitted;
 use crate::cli::session::{Session, read_file, state_folder};
 use crate::env::Env;
 use crate::model::address::Address;
+use crate::model::approval::Approval;
 use crate::model::asked::Asked;
 use crate::model::code;
 use crate::model::finding::Finding;
@@ -23,7 +24,7 @@ use crate::provider::fields::{Bound, THERE};
 use crate::provider::registry;
 use crate::provider::state::Snapshot;
 use crate::saved;
-use crate::state::StateDir;
+use crate::state::{StateDir, who};
 
 /// A plan whose seal was verified.
 pub struct Reviewed {
@@ -34,6 +35,18 @@ pub struct Reviewed {
 }
 
 impl Reviewed {
+    /// The signatures over the file that count, if they are enough. Nothing was read yet.
+    pub fn approvals(
+        &self,
+        command: &Apply,
+        file: &Path,
+        session: &Session,
+    ) -> Result<Vec<Approval>, Failure> {
+        let wish = &session.desired.approvals;
+        let applier = who(&session.env);
+        command.approvals.of(wish, &self.plan, (file, &self.sealed), &applier, session.env.clock.now())
+    }
+
     /// The levers that the plan was made with.
     pub fn asked(&self) -> &Asked {
         &self.plan.asked

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{FORMAT_VERSION, Life, Story};
 use crate::model::address::Address;
+use crate::model::approval::Approval;
 use crate::model::history::{Facts, Receipt};
 use crate::model::secret::Fingerprint;
 use crate::model::step::StepId;
@@ -36,6 +37,8 @@ struct LineJson<'a> {
     rationale: Option<&'a str>,
     apply: Option<&'a str>,
     plan: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approvals: Option<&'a [Approval]>,
     step: Option<&'a StepId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     facts: Option<&'a Facts>,
@@ -110,6 +113,7 @@ fn line<'a>(story: &Story<'a>, row: &'a Row) -> LineJson<'a> {
         rationale: step.and_then(|step| step.rationale.as_deref()),
         apply: entry.apply(),
         plan: step.and_then(|step| step.plan.as_deref()),
+        approvals: step.map(|step| step.approvals.as_slice()).filter(|approvals| !approvals.is_empty()),
         step: step.map(|step| &step.step),
         facts: step.map(|step| &step.facts),
         delivered: receipts.collect(),

@@ -35,6 +35,7 @@ fn step(number: usize, day: u8, address: Address, verb: Verb, facts: Facts) -> R
     let finished = Finished {
         apply: "a1".into(),
         plan: Some("d1".into()),
+        approvals: vec![],
         step: StepId::new(verb, &address, 1),
         address,
         verb,

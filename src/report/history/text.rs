@@ -97,6 +97,8 @@ fn details(row: &Row) -> Vec<String> {
 fn of_step(step: &Finished) -> Vec<String> {
     let plan = step.plan.as_ref().map(|plan| format!(", plan file {plan}")).unwrap_or_default();
     let mut told = vec![format!("apply {}{plan}", step.apply)];
+    let approved = step.approvals.iter();
+    told.extend(approved.map(|one| format!("approved by {} ({})", one.by.join(", "), one.key)));
     told.extend(step.facts.identity.as_ref().map(|identity| format!("token of {identity}")));
     told.extend(step.facts.proof.map(|proof| match proof {
         crate::model::history::Proof::Refused => "the old value was tried, and refused".to_owned(),

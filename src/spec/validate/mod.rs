@@ -14,7 +14,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::decode::shown;
-use super::language::{Limits as LimitsSpec, Spec};
+use super::language::{Approvals as ApprovalsSpec, Limits as LimitsSpec, Spec};
 use super::node::Entry;
 use crate::model::address::Address;
 use crate::model::code::{self, Code};
@@ -22,7 +22,7 @@ use crate::model::finding::Finding;
 use crate::model::given::{Entries, Given, Items};
 use crate::model::source::Span;
 use crate::model::vocabulary::SecretRef;
-use crate::provider::state::{Desired, Destination, Limits};
+use crate::provider::state::{Approvals, Desired, Destination, Limits};
 pub use words::beside;
 
 /// What the checks may look at besides the spec itself.
@@ -52,9 +52,10 @@ pub fn validate(root: &Entry, spec: &Spec, around: &Around<'_>) -> (Desired, Vec
         .filter_map(|(at, s)| logicmonitor::connection(&mut checker, at, s))
         .collect();
     let limits = limits(spec.limits.get());
+    let approvals = approvals(&mut checker, root, spec.approvals.get());
     delivery::unused(&mut checker);
     let Checker { findings, destinations, .. } = checker;
-    (Desired { ibm, logicmonitor, destinations, limits }, findings)
+    (Desired { ibm, logicmonitor, destinations, limits, approvals }, findings)
 }
 
 /// What the checks have gathered.
@@ -195,6 +196,28 @@ fn pairs<'n, T>(place: Option<&'n Entry>, map: &'n Entries<T>) -> impl Iterator<
 /// A list of words; `None` if it was not given or one of them is bad.
 fn list(items: &Items<String>) -> Option<Vec<String>> {
     items.get()?.iter().map(Given::cloned).collect()
+}
+
+fn approvals(checker: &mut Checker<'_>, root: &Entry, spec: Option<&ApprovalsSpec>) -> Approvals {
+    let Some(spec) = spec else { return Approvals::default() };
+    let required = spec.required.cloned().unwrap_or_default();
+    let irreversible = spec.irreversible.cloned().unwrap_or(required);
+    if irreversible < required {
+        let message =
+            "`irreversible` is less than `required`, and a step that can't be undone needs no fewer";
+        let finding = Finding::new(code::SPEC_BAD_VALUE, message);
+        checker.tell(finding.label(root.place(&["approvals", "irreversible"]), "at least as many"));
+    }
+    if spec.allowed_signers.get().is_some_and(|path| path.trim().is_empty()) {
+        let finding = Finding::new(code::SPEC_BAD_VALUE, "`allowed_signers` must name a file");
+        checker.tell(finding.label(root.place(&["approvals", "allowed_signers"]), "is empty"));
+    }
+    Approvals {
+        required,
+        irreversible,
+        allowed_signers: spec.allowed_signers.get().map(|path| words::plain(Path::new(path))),
+        differ: spec.differ.items().map(|(_, role)| *role).collect(),
+    }
 }
 
 fn limits(spec: Option<&LimitsSpec>) -> Limits {

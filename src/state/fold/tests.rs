@@ -66,7 +66,14 @@ fn plan(names: &[&str]) -> String {
 }
 
 fn opened(names: &[&str]) -> Record {
-    Record::Opened { version: 2, apply_id: "a1".into(), at: at(), by: ada(), plan: plan(names) }
+    Record::Opened {
+        version: 2,
+        apply_id: "a1".into(),
+        at: at(),
+        by: ada(),
+        plan: plan(names),
+        approvals: vec![],
+    }
 }
 
 fn failed(name: &str) -> Record {

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::address::Address;
+use crate::model::approval::Approval;
 use crate::model::history::{Facts, Receipt};
 use crate::model::secret::Fingerprint;
 use crate::model::step::StepId;
@@ -67,6 +68,9 @@ pub struct Finished {
     /// SHA-256 of the plan file that it ran; absent in lines of version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
+    /// Who signed that file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
     pub step: StepId,
     pub address: Address,
     pub verb: Verb,
@@ -200,7 +204,17 @@ impl From<First> for Line {
         let First { apply, step, at, address, verb, facts, delivered, rationale, by, .. } = first;
         let receipt = |(slot, fingerprint)| (slot, Receipt { fingerprint, at: None });
         let delivered = delivered.into_iter().map(receipt).collect();
-        let step = Finished { apply, plan: None, step, address, verb, rationale: None, facts, delivered };
+        let step = Finished {
+            apply,
+            plan: None,
+            approvals: vec![],
+            step,
+            address,
+            verb,
+            rationale: None,
+            facts,
+            delivered,
+        };
         Self { at, by, reason: rationale, entry: Entry::Step(Box::new(step)) }
     }
 }

@@ -17,6 +17,7 @@ fn line(n: usize) -> Line {
     let step = Finished {
         apply: "a1".into(),
         plan: Some("d1".into()),
+        approvals: vec![],
         step: StepId::new(Verb::Reset, &address, 1),
         address,
         verb: Verb::Reset,

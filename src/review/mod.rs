@@ -1,0 +1,4 @@
+//! What people and policies say to a plan: pure functions of the plan file's bytes.
+
+pub mod approval;
+pub mod signers;
