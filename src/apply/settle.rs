@@ -9,6 +9,8 @@
 //!
 //! A look that can't tell leaves the step in doubt.
 
+use futures_util::{StreamExt, stream};
+
 use super::act::Act;
 use super::deliver::{holds, missing};
 use super::finish::{finish, revoke};
@@ -80,17 +82,23 @@ impl Run<'_> {
     }
 }
 
-/// One after the other: each is only looked at, and there are as many as lanes at most.
+/// Beside each other, as they ran; those that a person does, one after the other.
 async fn all(run: &Run<'_>, unfinished: &Unfinished) {
-    let open = sort(run, unfinished);
-    for (place, log) in open {
-        if run.halted.get() || run.ground.stop.is_asked() {
-            return;
+    let is_guided =
+        |(place, _): &(usize, &StepLog)| registry::is_guided(run.ground.desired, &run.steps[*place]);
+    let (guided, open): (Vec<_>, Vec<_>) = sort(run, unfinished).into_iter().partition(is_guided);
+    let look = async |(place, log)| {
+        if !run.halted.get() && !run.ground.stop.is_asked() {
+            let way = run.begin(place);
+            let end = one(run, &way, log).await;
+            run.ended(&way, end);
         }
-        let way = run.begin(place);
-        let end = one(run, &way, log).await;
-        run.ended(&way, end);
-    }
+    };
+    let at_once = run.ground.parallelism.get();
+    tokio::join!(
+        stream::iter(open).for_each_concurrent(at_once, &look),
+        stream::iter(guided).for_each(&look),
+    );
 }
 
 /// What the earlier run left of each step. Gives those that are to be looked at.

@@ -119,7 +119,7 @@ impl Session {
         for connection in self.desired.connections().filter(|at| self.asked.reaches(at)) {
             output.event(&Event::Reading { what: connection.to_string() });
         }
-        registry::read(reader, &self.desired, &self.key, &self.asked).await
+        registry::read(reader, &self.desired, &self.key, &self.asked, &self.history).await
     }
 
     /// Plans from what was read.

@@ -38,6 +38,9 @@ pub struct Amends {
     pub apply: String,
     /// Resets that need not be made again.
     pub covered: Vec<Covered>,
+    /// Instances that it unlocked, and whose resets this plan still owes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlocked: Vec<Address>,
 }
 
 // PRODUCT section 3, `lock-covers-all`

@@ -13,7 +13,7 @@ use super::vocabulary::Period;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "condition", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Guard {
-    /// A replaced token was not used for at least so long.
+    /// A replaced or unlisted token was not used for at least so long.
     OldIdle {
         token_id: u64,
         at_least: Period,
@@ -30,7 +30,7 @@ pub enum Guard {
         overlap: Period,
         known_by: KnownBy,
     },
-    /// A replaced token was disabled by tokenform at least so long ago.
+    /// A replaced or unlisted token was disabled by tokenform at least so long ago.
     DisabledFor {
         token_id: u64,
         at_least: Period,

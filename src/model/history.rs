@@ -37,6 +37,8 @@ pub struct Interrupted {
     pub apply_id: String,
     /// Its done resets.
     pub resets: BTreeMap<StepId, Facts>,
+    /// Instances that it unlocked: their resets were approved with that.
+    pub unlocked: BTreeSet<Address>,
 }
 
 /// What is remembered of one object: the latest of each fact.
@@ -53,6 +55,8 @@ pub struct Past {
     pub remote_id: Option<u64>,
     /// Whether the object was last left enabled, where a step of ours said so.
     pub enabled: Option<bool>,
+    /// When a step of ours disabled the object; one that was enabled or issued since has none.
+    pub disabled_at: Option<Timestamp>,
     /// Slot ([`super::step::Delivery::slot`]) → fingerprint of the value it was given.
     pub delivered: BTreeMap<String, Fingerprint>,
     /// Slots that were to get the present value and did not, and it can't be had again.

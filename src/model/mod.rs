@@ -19,6 +19,7 @@ pub mod prefix;
 pub mod secret;
 pub mod source;
 pub mod step;
+pub mod unlisted;
 #[cfg(test)]
 pub mod vendor_sample;
 pub mod verb;

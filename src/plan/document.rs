@@ -19,6 +19,7 @@ pub use crate::model::evidence::{
 };
 use crate::model::secret::{Digest, DigestKey};
 use crate::model::step::{Expect, Step, StepId};
+use crate::model::unlisted::UnlistedToken;
 use crate::model::vocabulary::Target;
 use crate::model::who::Who;
 use crate::provider::state::Limits;
@@ -70,6 +71,9 @@ pub struct Plan {
     /// How old the live tokens are that have a rotation, and when it is due.
     #[serde(default)]
     pub ages: Vec<Age>,
+    /// Live tokens that the spec does not declare, and what becomes of each: the checker reads it, too.
+    #[serde(default)]
+    pub unlisted: Vec<UnlistedToken>,
     /// Digests of every live object that a step touches or a rule relied on.
     pub live: Vec<Expect>,
     /// The fields of each of them, so that a plan that became stale says what moved.

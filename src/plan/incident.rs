@@ -29,6 +29,8 @@ pub(super) fn lens(desired: &Desired, incident: &Incident) -> Desired {
             team.rotate = Some(since(team.rotate.take(), incident));
         }
     }
+    // an incident rotates; what is not declared is told as such
+    desired.logicmonitor.values_mut().for_each(|connection| connection.unlisted = None);
     let users = desired.logicmonitor.values_mut().flat_map(|connection| connection.users.values_mut());
     for (address, token) in users.flat_map(|user| &mut user.tokens) {
         if incident.covers(address) {

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use self::document::{Amends, Covered, FORMAT_VERSION, LiveFields, Plan, PlanFinding, Source, Summary};
+use crate::model::address::Address;
 use crate::model::asked::{Asked, Extent};
 use crate::model::change::{Action, Change};
 use crate::model::code;
@@ -26,7 +27,7 @@ use crate::model::exposure::Incident;
 use crate::model::finding::Finding;
 use crate::model::history::History;
 use crate::model::secret::{Digest, DigestKey};
-use crate::model::step::{Expect, Need, Rule, Step};
+use crate::model::step::{Expect, Need, Rule, Shape, Step};
 use crate::model::verb::Verb;
 use crate::model::vocabulary::{Period, Target};
 use crate::model::who::Who;
@@ -90,6 +91,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
         live.extend(draft.live);
         plan.waiting.extend(draft.waiting);
         plan.ages.extend(draft.ages);
+        plan.unlisted.extend(draft.unlisted);
         covered.extend(draft.covered);
         for drafted in draft.changes {
             plan.changes.push(drafted.change);
@@ -121,7 +123,8 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
     Planned { plan, findings }
 }
 
-/// Resets of the interrupted apply that count: the lock needs each like one of this plan.
+/// Resets of the interrupted apply that count: the lock needs each like one of this plan. And the
+/// instances that it unlocked, if this plan makes the resets that follow.
 fn amend(plan: &mut Plan, history: &History, mut covered: Vec<Covered>) {
     covered.retain(|row| {
         let is_its_lock = |step: &&mut Step| step.verb == Verb::Lock && step.address == row.address.lane();
@@ -129,8 +132,15 @@ fn amend(plan: &mut Plan, history: &History, mut covered: Vec<Covered>) {
         let need = Need { step: row.step.clone(), rule: Rule::ResetBeforeLock };
         lock.map(|lock| lock.needs.push(need)).is_some()
     });
-    if let Some(interrupted) = history.interrupted.as_ref().filter(|_| !covered.is_empty()) {
-        plan.amends = Some(Amends { apply: interrupted.apply_id.clone(), covered });
+    let Some(interrupted) = &history.interrupted else { return };
+    let owes = |instance: &&Address| {
+        let resets = |step: &Step| step.shape == Some(Shape::Invalidate) && step.address.lane() == **instance;
+        let switches = |step: &Step| step.verb == Verb::Lock && step.address == **instance;
+        plan.steps.iter().any(resets) && !plan.steps.iter().any(switches)
+    };
+    let unlocked: Vec<Address> = interrupted.unlocked.iter().filter(owes).cloned().collect();
+    if !covered.is_empty() || !unlocked.is_empty() {
+        plan.amends = Some(Amends { apply: interrupted.apply_id.clone(), covered, unlocked });
     }
 }
 
@@ -198,6 +208,7 @@ fn empty(inputs: &Inputs<'_>) -> Plan {
         findings: Vec::new(),
         waiting: Vec::new(),
         ages: Vec::new(),
+        unlisted: Vec::new(),
         live: Vec::new(),
         live_fields: Vec::new(),
         evidence: Evidence::default(),

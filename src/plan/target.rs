@@ -30,7 +30,9 @@ pub(super) fn narrow(plan: &mut Plan, findings: &mut Vec<Finding>, declared: &[A
     let (mut waiting, mut ages) = (std::mem::take(&mut plan.waiting), std::mem::take(&mut plan.ages));
     waiting.retain(|waiting| meant(&waiting.address));
     ages.retain(|age| meant(&age.address));
-    (plan.waiting, plan.ages) = (waiting, ages);
+    let mut unlisted = std::mem::take(&mut plan.unlisted);
+    unlisted.retain(|token| meant(&token.address));
+    (plan.waiting, plan.ages, plan.unlisted) = (waiting, ages, unlisted);
     findings.extend(unknown);
 }
 

@@ -11,6 +11,7 @@ use crate::model::finding::Finding;
 use crate::model::history::{History, Past};
 use crate::model::secret::DigestKey;
 use crate::model::step::{Expect, Step, StepId};
+use crate::model::unlisted::UnlistedToken;
 use crate::model::verb::Verb;
 use crate::provider::age::{self, Due, Issued};
 use crate::provider::state::Rotate;
@@ -62,6 +63,8 @@ pub struct Draft {
     pub live: Vec<Expect>,
     pub visible_teams: Option<VisibleTeams>,
     pub enabled_counts: Vec<EnabledCount>,
+    /// Live tokens that the spec does not declare, and what becomes of them.
+    pub unlisted: Vec<UnlistedToken>,
     /// Steps that are due only because an age is unknown.
     pub unknown_age: Vec<StepId>,
     /// Resets of the interrupted apply that this plan goes on with and that need not be made again.

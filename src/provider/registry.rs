@@ -18,6 +18,7 @@ use crate::model::evidence::{CallerEvidence, Managed};
 use crate::model::exposure::{Incident, NotRotated};
 use crate::model::finding::Finding;
 use crate::model::history::Facts;
+use crate::model::history::History;
 use crate::model::observed::Observed;
 use crate::model::secret::DigestKey;
 use crate::model::step::Step;
@@ -44,6 +45,16 @@ pub fn drafts(cx: Context<'_>, desired: &Desired, snapshot: &Snapshot) -> Vec<Dr
             let draft = |live: &_| logicmonitor::draft::user(cx, address, portal, want, live);
             drafts.extend(observed(address, snapshot, snapshot.users.get(address), draft));
         }
+    }
+    for (at, address, live) in logicmonitor::draft::unlisted::others(&desired.logicmonitor, &snapshot.others)
+    {
+        let read = snapshot.portals.get(at).cloned().unwrap_or_default();
+        let callers = callers.iter().find(|row| row.connection == *at);
+        let portal =
+            logicmonitor::draft::Portal { connection: &desired.logicmonitor[at], callers, read: &read };
+        let mut draft = Draft::default();
+        logicmonitor::draft::unlisted::unlisted(cx, address, portal, None, live, &mut draft);
+        drafts.push(draft);
     }
     drafts
 }
@@ -142,9 +153,16 @@ pub fn fit(desired: &Desired, snapshot: &mut Snapshot) -> Vec<(Address, String)>
 }
 
 /// Reads live state of every connection that was asked for, all at once.
-pub async fn read(reader: &Reader, desired: &Desired, key: &DigestKey, asked: &Asked) -> Snapshot {
+pub async fn read(
+    reader: &Reader,
+    desired: &Desired,
+    key: &DigestKey,
+    asked: &Asked,
+    history: &History,
+) -> Snapshot {
+    let owing = history.interrupted.as_ref().map(|apply| apply.unlocked.clone()).unwrap_or_default();
     let ibm = desired.ibm.iter().filter(|(at, _)| asked.reaches(at));
-    let ibm = ibm.map(|(at, conn)| ibm::read::read_connection(reader, key, at, conn));
+    let ibm = ibm.map(|(at, conn)| ibm::read::read_connection(reader, key, at, conn, &owing));
     let portals = desired.logicmonitor.iter().filter(|(at, _)| asked.reaches(at));
     let portals = portals.map(|(at, conn)| async move {
         let others = desired.logicmonitor.iter().filter(|(other, _)| *other != at);

@@ -28,6 +28,11 @@ pub fn plan(rows: &Rows, subject: &str) -> String {
         rows.left.iter().map(left),
     );
     page.folded(
+        "group of tokens that the spec does not declare",
+        "groups of tokens that the spec does not declare",
+        rows.unlisted.iter().map(left),
+    );
+    page.folded(
         "invariant",
         "invariants",
         rows.invariants.iter().map(|row| {

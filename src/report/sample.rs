@@ -59,6 +59,7 @@ pub fn empty() -> Plan {
         findings: vec![],
         waiting: vec![],
         ages: vec![],
+        unlisted: vec![],
         live: vec![],
         live_fields: vec![],
         evidence: Evidence::default(),

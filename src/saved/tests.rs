@@ -81,6 +81,7 @@ pub(crate) fn small_plan() -> Plan {
         findings: vec![],
         waiting: vec![],
         ages: vec![],
+        unlisted: vec![],
         live: live(),
         live_fields: vec![],
         evidence: Evidence::default(),

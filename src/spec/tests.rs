@@ -437,14 +437,27 @@ fn what_is_not_built_yet_is_named() {
     for (text, place) in [
         (lm("{ api_tokens: { t: { rotate: { strategy: replace } } } }"), "replace"),
         (lm("{ api_tokens: { t: { reenable: always } } }"), "reenable"),
-        (
-            "version: 1\nlogicmonitor: { a: { account: a, credential: { bearer: { env: K } }, unlisted_tokens: { action: report, unused_for: 90d, except: [7, \"x*\"], users: all } } }\n".into(),
-            "unlisted_tokens",
-        ),
     ] {
         assert_eq!(told(&text), [format!("not_yet: {place}")]);
     }
     assert_eq!(told("version: 1\nlimits: { percent: 31 }\n"), [] as [&str; 0]);
+}
+
+#[test]
+fn unlisted_tokens_are_read_and_what_takes_them_needs_a_measure_of_disuse() {
+    let wish = |wish: &str| {
+        format!(
+            "version: 1\nlogicmonitor: {{ a: {{ account: a, credential: {{ bearer: {{ env: K }} }}, unlisted_tokens: {wish} }} }}\n"
+        )
+    };
+    let loaded =
+        load_text(&wish("{ action: delete, unused_for: 90d, except: [7, \"x*\"], users: all }")).unwrap();
+    let unlisted = loaded.desired.logicmonitor.values().next().unwrap().unlisted.clone().unwrap();
+    assert_eq!(unlisted.unused_for.unwrap().to_string(), "90d");
+    assert!(unlisted.all_users && unlisted.except.len() == 2);
+    assert_eq!(told(&wish("{}")), [] as [&str; 0], "they are reported");
+    assert_eq!(told(&wish("{ action: disable }")), ["missing_key: unlisted_tokens"]);
+    assert_eq!(told(&wish("{ action: delete, unused_for: 3h }")), ["bad_value: 3h"]);
 }
 
 #[test]

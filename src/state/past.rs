@@ -35,7 +35,10 @@ fn finished(history: &mut History, line: &Line, step: &Finished) {
     }
     match step.verb {
         Verb::Reset | Verb::Issue => renew(past, line, step),
-        Verb::Enable | Verb::Disable => past.enabled = Some(step.verb == Verb::Enable),
+        Verb::Enable | Verb::Disable => {
+            past.enabled = Some(step.verb == Verb::Enable);
+            past.disabled_at = (step.verb == Verb::Disable).then_some(line.at);
+        }
         // which token replaced which is what a pin is followed by
         Verb::Delete => *past = Past { replaced: std::mem::take(&mut past.replaced), ..Past::default() },
         Verb::Deliver => delivered(past, line, step),
@@ -101,6 +104,7 @@ fn renew(past: &mut Past, line: &Line, step: &Finished) {
     let facts = &step.facts;
     past.issued_at = Some(facts.issued_at.unwrap_or(line.at));
     past.issued_after = None;
+    past.disabled_at = None;
     past.seen_at = Some(line.at);
     past.fingerprint = facts.fingerprint.clone();
     past.lacking = facts.lacking.clone();

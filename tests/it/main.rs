@@ -30,6 +30,7 @@ mod resume;
 mod server;
 mod snapshot;
 mod support;
+mod unlisted;
 mod unlock;
 mod vendor_trouble;
 mod workload_protection;

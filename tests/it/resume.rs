@@ -164,11 +164,25 @@ fn a_team_that_appeared_before_the_lock_amends_the_plan_and_is_asked_about() {
         r#"{"add_team":{"connection":"prod","instance":"mon","team":"Late"}}"#,
     );
     let asked =
-        server.run(&place, &["resume", "spec.yaml"]).exits(1).says("Not in the plan that was approved");
+        server.run(&place, &["resume", "spec.yaml"]).exits(1).says("not in the plan that was approved");
     asked.says("AMENDED PLAN:").says("there is no terminal");
     assert_eq!(server.effects(), ["reset", "reset"]);
     server.run(&place, &["resume", "spec.yaml", "--auto-approve"]).exits(0);
     assert_eq!(server.effects(), ["reset", "reset", "reset", "lock"]);
+}
+
+#[test]
+fn an_object_that_somebody_else_changed_meanwhile_is_shown_and_asked_about() {
+    let (place, server) = place("ANY");
+    spec(&place, &server, "IAM_ONLY");
+    killed_at(&place, &server, &APPLY, r#"{"path":"/api/token/reset"}"#);
+    let others = r#"{"reset_team":{"connection":"prod","instance":"mon","team":"SRE"}}"#;
+    server.ask("POST /__sandbox/meddle", others);
+    let asked = server.run(&place, &["resume", "spec.yaml"]).exits(1);
+    asked.says("ibm.prod.mon.team[\"SRE\"]: live state moved since the plan was made").says("no terminal");
+    assert!(server.effects().is_empty());
+    server.run(&place, &["resume", "spec.yaml", "--auto-approve"]).exits(0);
+    assert_eq!(server.effects(), ["reset", "reset", "lock"]);
 }
 
 #[test]

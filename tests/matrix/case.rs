@@ -17,6 +17,9 @@ const APPLY: [&str; 6] = ["apply", "spec", "--auto-approve", "--new-state", "--p
 /// The same with lanes beside each other, as it is by default.
 const IN_LANES: [&str; 4] = ["apply", "spec", "--auto-approve", "--new-state"];
 
+/// What goes on with an apply that did not come to its end, on the word that was given for it.
+const RESUME: [&str; 5] = ["resume", "spec", "--auto-approve", "--parallelism", "1"];
+
 /// Runs after the disturbed ones until it must be done.
 const MOST_RUNS: usize = 4;
 
@@ -28,6 +31,14 @@ const PATIENT: Duration = Duration::from_secs(30);
 pub struct Case {
     pub name: String,
     pub how: How,
+    pub goes_on: GoesOn,
+}
+
+/// How a case is brought to its end. The last run is an apply in both, which finds the rest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum GoesOn {
+    ByResume,
+    ByApply,
 }
 
 /// How a case is disturbed.
@@ -61,8 +72,6 @@ pub struct Result {
     pub ills: Ills,
     /// How many runs came after the disturbed ones.
     pub runs: usize,
-    /// Something is left to a person, and the last run says so.
-    pub left: bool,
     /// Where its folder was kept, if it went wrong.
     pub kept: Option<PathBuf>,
 }
@@ -110,13 +119,13 @@ impl Case {
             }
             How::Faulty(faulty) => (faulty.run(&mut ills), false),
         };
-        let (runs, last) = converge(&mut place, &mut ills);
+        let runs = self.goes_on.converge(&mut place, &mut ills);
         ills.look_at_the_end(&place);
-        let (left, wrong): (Vec<_>, Vec<_>) =
-            End::of(&place).differs(&wanted.end, strict).into_iter().partition(|told| is_left(told, &last));
-        wrong.into_iter().for_each(|difference| ills.push(Ill::Other, difference));
+        for difference in End::of(&place).differs(&wanted.end, strict) {
+            ills.push(Ill::Other, difference);
+        }
         let kept = (keep && !ills.none()).then(|| place.keep());
-        Result { ills, runs, left: !left.is_empty(), kept }
+        Result { ills, runs, kept }
     }
 }
 
@@ -162,33 +171,22 @@ impl Faulty {
     }
 }
 
-/// What the product leaves to a person, if the last run says so: the reset of a team that is not
-/// listed, which an unlock owes; a token that a destination could not take, and whose secret can't be
-/// had again (`--rotate` issues it anew).
-fn is_left(difference: &str, last: &Ran) -> bool {
-    let about = |words: &[&str]| words.iter().any(|word| difference.contains(word));
-    let owed = about(&["mon-unlock team Guests", r#"mon-unlock.team["Guests"]"#]);
-    let half = about(&["ops.env DEPLOY_", "ops.json deploy_", r#"api_token["ci-deploy"]"#]);
-    let says = |words: &str| last.all().contains(words);
-    owed && says("tokenform::plan::resets_owed") || half && says("does not have this token")
-}
-
-/// Runs it again until it is done. Gives how many runs it took, and the last one.
-fn converge(place: &mut Place, ills: &mut Ills) -> (usize, Ran) {
-    let mut run = 1;
-    loop {
-        let ran = place.run(&APPLY, Stop::Nowhere, PATIENT, None);
-        ills.look(place, &ran);
-        match ran.code() {
-            Some(0) => return (run, ran),
-            _ if run == MOST_RUNS => {
-                ills.push(Ill::Other, format!("not done after {run} runs:\n{}", ran.all()));
-                return (run, ran);
+impl GoesOn {
+    /// Runs it again until it is done. Gives how many runs it took.
+    fn converge(self, place: &mut Place, ills: &mut Ills) -> usize {
+        for run in 1..=MOST_RUNS {
+            let resumes = self == Self::ByResume && place.is_unfinished();
+            let ran = place.run(if resumes { &RESUME } else { &APPLY }, Stop::Nowhere, PATIENT, None);
+            ills.look(place, &ran);
+            match ran.code() {
+                Some(0) if resumes => {}
+                Some(0) => return run,
+                Some(6) => {}
+                code => ills.push(Ill::Other, format!("exit {code:?}:\n{}", ran.all())),
             }
-            Some(6) => {}
-            code => ills.push(Ill::Other, format!("exit {code:?}:\n{}", ran.all())),
         }
-        run += 1;
+        ills.push(Ill::Other, format!("not done after {MOST_RUNS} runs"));
+        MOST_RUNS
     }
 }
 

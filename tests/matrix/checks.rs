@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokenform::sandbox::mint::MARKER;
 use tokenform::sandbox::{Effect, TapeEntry};
 
-use crate::end::{Live, all_tokens, held, is_new, lines, teams, text};
+use crate::end::{Live, Token, all_tokens, held, is_new, is_superseded, lines, teams, text};
 use crate::place::{Place, Ran};
 
 /// Teams whose new value goes to a destination: one reset is all they ever need.
@@ -152,12 +152,14 @@ impl Ills {
     }
 
     /// Whatever run has ended by itself leaves no token behind whose value nobody has and of which it
-    /// says nothing, and no second one of a name.
+    /// says nothing, and no second one of a name; but one that waits to be retired.
     fn orphans(&mut self, place: &Place, ran: &Ran) {
         let world = place.world();
         let at_destinations: BTreeSet<String> = held(place).into_values().collect();
         let mut seen = BTreeSet::new();
-        for token in all_tokens(&world).filter(|token| is_new(&place.before, token)) {
+        let standing =
+            |token: &Token<'_>| is_new(&place.before, token) && !is_superseded(&place.before, &world, token);
+        for token in all_tokens(&world).filter(standing) {
             let name = token.name();
             let told = ran.code() == Some(6) && ran.all().contains(token.note());
             if !at_destinations.contains(text(token.row, "key")) && !told {

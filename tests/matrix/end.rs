@@ -141,11 +141,14 @@ fn members(world: &Value) -> impl Iterator<Item = &str> {
     teams(world).flat_map(|(_, _, row)| each(&row["members"])).filter_map(|(_, key)| key.as_str())
 }
 
-/// Each token: whose, its name, of which age, what it replaces, its status.
+/// Each token: whose, its name, of which age, what it replaces, its status. New ones that were replaced
+/// in turn wait to be retired, with the old one.
 fn tokens<'a>(before: &'a Value, world: &'a Value) -> impl Iterator<Item = String> + 'a {
-    all_tokens(world).map(move |token| {
+    let standing = all_tokens(world).filter(move |token| !is_superseded(before, world, token));
+    standing.map(move |token| {
         let age = if is_new(before, &token) { "new".to_owned() } else { format!("id {}", token.row["id"]) };
-        let replaces = token.predecessor().map_or(String::new(), |old| format!(", replaces {old}"));
+        let replaces =
+            replaced(before, world, &token).map_or(String::new(), |old| format!(", replaces {old}"));
         let by = text(token.row, "created_by");
         format!("{}: {age}, {}{replaces}, by {by}", token.name(), text(token.row, "status"))
     })
@@ -169,10 +172,27 @@ impl Token<'_> {
         format!("{} {} {}", self.user, self.kind, self.note())
     }
 
+    /// The id of the token that this one took the place of.
     fn predecessor(&self) -> Option<&str> {
         let (_, marker) = text(self.row, "note").split_once(" ;tf1 ")?;
         marker.split(' ').find_map(|word| word.strip_prefix("p=")).filter(|id| *id != "0")
     }
+}
+
+/// The id of the old token at the beginning of a line of replacements.
+fn replaced(before: &Value, world: &Value, token: &Token<'_>) -> Option<String> {
+    let id = token.predecessor()?;
+    let of_id = all_tokens(world).find(|other| other.row["id"].as_u64() == id.parse().ok());
+    match of_id.filter(|other| is_new(before, other)) {
+        Some(newer) => replaced(before, world, &newer),
+        None => Some(id.to_owned()),
+    }
+}
+
+/// A new token that a newer one took the place of: not all of its destinations could take its value.
+pub fn is_superseded(before: &Value, world: &Value, token: &Token<'_>) -> bool {
+    let id = token.row["id"].to_string();
+    is_new(before, token) && all_tokens(world).any(|newer| newer.predecessor() == Some(id.as_str()))
 }
 
 pub fn is_new(before: &Value, token: &Token<'_>) -> bool {

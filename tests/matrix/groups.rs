@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokenform::sandbox::faults::{Action, Canned, Fault, Throttle, When};
 
-use crate::case::{Case, Faulty, How, Undisturbed};
+use crate::case::{Case, Faulty, GoesOn, How, Undisturbed};
 use crate::child::Stop;
 
 /// A matrix.
@@ -12,6 +12,14 @@ pub struct Group {
     pub name: &'static str,
     pub about: &'static str,
     pub cases: Vec<Case>,
+}
+
+impl Group {
+    /// Its cases are brought to their end by applies alone.
+    fn by_apply(mut self) -> Self {
+        self.cases.iter_mut().for_each(|case| case.goes_on = GoesOn::ByApply);
+        self
+    }
 }
 
 pub fn all(undisturbed: &Undisturbed) -> Vec<Group> {
@@ -33,7 +41,8 @@ pub fn all(undisturbed: &Undisturbed) -> Vec<Group> {
             cases: stops(undisturbed, "twice", |at| {
                 vec![Stop::Kill { at }, Stop::Kill { at: elsewhere(at, points) }]
             }),
-        },
+        }
+        .by_apply(),
         Group {
             name: "lanes",
             about: "SIGKILL at every point, with steps of several owners under way",
@@ -51,7 +60,8 @@ pub fn all(undisturbed: &Undisturbed) -> Vec<Group> {
             name: "outage",
             about: "from every point on everything fails",
             cases: stops(undisturbed, "outage", |at| vec![Stop::Fail { at, times: usize::MAX }]),
-        },
+        }
+        .by_apply(),
         Group {
             name: "unwind",
             about: "everything is dropped at every point",
@@ -67,6 +77,7 @@ fn stops(undisturbed: &Undisturbed, group: &str, stop: impl Fn(usize) -> Vec<Sto
     let case = |(at, point): (usize, &String)| Case {
         name: format!("{group} {at}: {point}"),
         how: How::Stops(stop(at)),
+        goes_on: GoesOn::ByResume,
     };
     (1..).zip(&undisturbed.points).map(case).collect()
 }
@@ -79,7 +90,7 @@ fn in_lanes(case: Case) -> Case {
 }
 
 fn at_change(last: usize) -> Case {
-    Case { name: format!("commit {last}"), how: How::Vendors { last } }
+    Case { name: format!("commit {last}"), how: How::Vendors { last }, goes_on: GoesOn::ByResume }
 }
 
 /// A point of the second run, which has fewer the further the first one came. Spread over all of it:
@@ -175,7 +186,8 @@ fn faults() -> Vec<Case> {
             for lasts in [false, true] {
                 let often = if lasts { "for ever" } else { "once" };
                 let how = How::Faulty(faulty(call, &wrong, lasts));
-                cases.push(Case { name: format!("fault {}: {name}, {often}", call.name), how });
+                let name = format!("fault {}: {name}, {often}", call.name);
+                cases.push(Case { name, how, goes_on: GoesOn::ByResume });
             }
         }
     }

@@ -129,8 +129,6 @@ struct Count {
     converged: usize,
     /// Runs after the disturbed ones, at most.
     runs: usize,
-    /// Converged but for what is left to a person and told.
-    left: usize,
     ills: BTreeMap<Ill, usize>,
 }
 
@@ -139,7 +137,6 @@ impl Count {
         self.tried += 1;
         self.converged += usize::from(!result.ills.has(Ill::Other));
         self.runs = self.runs.max(result.runs);
-        self.left += usize::from(result.left);
         for (ill, text) in &result.ills.0 {
             *self.ills.entry(*ill).or_default() += 1;
             say(&format!("WRONG {}: {ill:?}: {text}", case.name));
@@ -153,7 +150,6 @@ impl Count {
         self.tried += other.tried;
         self.converged += other.converged;
         self.runs = self.runs.max(other.runs);
-        self.left += other.left;
         for (ill, count) in &other.ills {
             *self.ills.entry(*ill).or_default() += count;
         }
@@ -168,11 +164,9 @@ impl Count {
             .iter()
             .map(|(ill, words)| format!("{words} {}", self.ills.get(ill).copied().unwrap_or(0)))
             .collect();
-        let Self { tried, converged, runs, left, .. } = self;
+        let Self { tried, converged, runs, .. } = self;
         let zeros = zeros.join(", ");
-        format!(
-            "points tried {tried}, converged {converged} (in {runs} runs at most; in {left} something is left to a person, and told), {zeros}"
-        )
+        format!("points tried {tried}, converged {converged} (in {runs} runs at most), {zeros}")
     }
 }
 

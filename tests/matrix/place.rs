@@ -110,6 +110,11 @@ impl Place {
         self.folder.path()
     }
 
+    /// Whether an apply has left its journal.
+    pub fn is_unfinished(&self) -> bool {
+        self.path("spec/.tokenform/journal/current.jsonl").exists()
+    }
+
     /// Runs the program to its end, whichever that is.
     pub fn run(&mut self, args: &[&str], stop: Stop, deadline: Duration, points: Option<PathBuf>) -> Ran {
         self.runs += 1;

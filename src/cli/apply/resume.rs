@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use clap::Args;
 
+use super::reviewed::moved;
 use super::{Apply, Guided, Job, approve, settle};
 use crate::apply::{self, Applied};
 use crate::cli::approvals::Approvals;
@@ -19,6 +20,7 @@ use crate::cli::plan::usable;
 use crate::cli::session::Session;
 use crate::cli::{Global, later, line};
 use crate::env::Env;
+use crate::model::address::Address;
 use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::history::Interrupted;
@@ -121,11 +123,18 @@ impl Job<'_> {
         session.history.interrupted = Some(interrupted(&left));
         let snapshot = self.read(session)?;
         let fresh = usable(session.plan(&snapshot, EXPIRES, false))?;
-        match unapproved(fresh.plan(), plan.plan()).as_slice() {
-            [] => self.go_on(session, &left, &plan, ask),
-            new => {
+        let untouched = |address: &Address| !left.steps.iter().any(|log| log.address.covers(address));
+        let moved = moved(session, plan.plan(), &snapshot, untouched);
+        match (unapproved(fresh.plan(), plan.plan()).as_slice(), moved.as_slice()) {
+            ([], []) => self.go_on(session, &left, &plan, ask),
+            ([], moved) => {
+                let moved: Vec<_> = moved.iter().map(ToString::to_string).collect();
+                self.amend(session, &left, &fresh, &moved.join("; "))
+            }
+            (new, _) => {
                 let new: Vec<_> = new.iter().map(|step| safe::shown(&step.id)).collect();
-                self.amend(session, &left, &fresh, &new.join(", "))
+                let why = format!("not in the plan that was approved: {}", new.join(", "));
+                self.amend(session, &left, &fresh, &why)
             }
         }
     }
@@ -154,16 +163,17 @@ impl Job<'_> {
         self.concluded(ran?, plan.plan(), session)
     }
 
-    /// More is needed than was approved: it is asked about, and takes the place of the earlier plan.
+    /// Live state has moved, or more is needed than was approved: the new plan is asked about, and takes
+    /// the place of the earlier one.
     fn amend(
         &self,
         session: &mut Session,
         left: &Unfinished,
         fresh: &Admitted,
-        new: &str,
+        why: &str,
     ) -> Result<Exit, Failure> {
         self.output.plan(fresh.plan(), "");
-        self.output.say(&format!("Not in the plan that was approved: {new}."));
+        self.output.say(&format!("This takes the place of the plan that was approved: {why}."));
         self.command.approvals.refuse_fresh(&session.desired.approvals, fresh.plan())?;
         approve::possible(self.command, self.global, false)?;
         session.block_on(self.interrupts.end(approve::asked(self.command, fresh.plan(), self.output)))??;
@@ -184,11 +194,13 @@ fn in_time(session: &Session, left: &Unfinished, plan: &Plan) -> Result<(), Fail
     Err(Failure::new(Exit::Stale, Finding::new(code::STALE, message).help(help)))
 }
 
-/// What the interrupted apply has done that can cover a lock.
+/// What the interrupted apply has done that a plan must know which goes on with it.
 fn interrupted(left: &Unfinished) -> Interrupted {
     let resets = left.steps.iter().filter(|log| log.verb == Verb::Reset && log.stage == Stage::Done);
     let resets = resets.map(|log| (log.step.clone(), log.facts.clone())).collect();
-    Interrupted { apply_id: left.apply_id.clone(), resets }
+    let unlocks = left.steps.iter().filter(|log| log.verb == Verb::Unlock && log.stage == Stage::Done);
+    let unlocked = unlocks.map(|log| log.address.clone()).collect();
+    Interrupted { apply_id: left.apply_id.clone(), resets, unlocked }
 }
 
 /// Steps that live state asks for now and that nobody approved. A step is the same if all that it does

@@ -150,9 +150,25 @@ fn unreadable<'a>(owner: &Address, snapshot: &'a Snapshot) -> Option<&'a Finding
     }
 }
 
-/// Compares every live object that the plan rests on with what is read now, and names what moved, field by
-/// field.
+/// Nothing that the plan rests on may have moved.
 fn nothing_moved(session: &Session, plan: &Plan, snapshot: &Snapshot) -> Result<(), Failure> {
+    let sent_nothing =
+        |moved: Finding| Finding { message: format!("{}; nothing was sent", moved.message), ..moved };
+    let findings: Vec<_> = moved(session, plan, snapshot, |_| true).into_iter().map(sent_nothing).collect();
+    match findings.is_empty() {
+        true => Ok(()),
+        false => Err(Failure { exit: Exit::Stale, findings, sources: Sources::default() }),
+    }
+}
+
+/// Compares the live objects that the plan rests on, as far as they are of interest, with what is read
+/// now, and names what moved, field by field.
+pub fn moved(
+    session: &Session,
+    plan: &Plan,
+    snapshot: &Snapshot,
+    of_interest: impl Fn(&Address) -> bool,
+) -> Vec<Finding> {
     let now = registry::bound(&session.desired, snapshot, &session.key);
     let told = |expect: &Expect| {
         let address = &expect.address;
@@ -162,17 +178,13 @@ fn nothing_moved(session: &Session, plan: &Plan, snapshot: &Snapshot) -> Result<
                 let planned = plan.live_fields.iter().find(|row| row.address == *address);
                 let fields = planned.map(|planned| moved_fields(planned, bound, session));
                 let fields = fields.map_or(String::new(), |fields| format!(": {}", fields.join("; ")));
-                format!("live state moved since the plan was made{fields}; nothing was sent")
+                format!("live state moved since the plan was made{fields}")
             }
-            None => "gone, or not readable any more; nothing was sent".to_owned(),
+            None => "gone, or not readable any more".to_owned(),
         };
         Some(Finding::new(code::STALE, message).at(address))
     };
-    let findings: Vec<_> = plan.live.iter().filter_map(told).collect();
-    match findings.is_empty() {
-        true => Ok(()),
-        false => Err(Failure { exit: Exit::Stale, findings, sources: Sources::default() }),
-    }
+    plan.live.iter().filter(|expect| of_interest(&expect.address)).filter_map(told).collect()
 }
 
 /// What differs between the fields that a plan was made from, of which it keeps digests, and those that are

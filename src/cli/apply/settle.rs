@@ -34,19 +34,23 @@ pub fn settle(
         Some(true) => return job.resume(session, &left, false).map(Some),
         Some(false) if !left.may_wait() => return Err(something_else(&left, job, session)),
         Some(false) => {}
-        None if owes_resets(&left)? => return job.resume(session, &left, true).map(Some),
         None if !left.may_wait() => drop(own_plan(session, &left)?),
         None => {}
     }
     if left.is_in_doubt() {
         settled(session, &left, job)?;
-        job.output.say("Settled. What was not begun is planned anew.\n");
-    }
-    if let Some(rest) = session.state.unfinished()? {
-        replaced(session, &rest)?;
+        job.output.say("Settled.\n");
     }
     session.refresh()?;
-    Ok(None)
+    match session.state.unfinished()? {
+        None => Ok(None),
+        Some(rest) if same.is_none() && owes_resets(&rest)? => job.resume(session, &rest, true).map(Some),
+        Some(rest) => {
+            replaced(session, &rest)?;
+            session.refresh()?;
+            Ok(None)
+        }
+    }
 }
 
 /// The apply that did not come to its end, if there is one. What it finished is in the ledger then.

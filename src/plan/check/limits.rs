@@ -69,22 +69,58 @@ fn limit_key(view: &View<'_>, step: &Step) -> Option<&'static str> {
 /// A share says little about a handful of objects: `limits.percent` holds from here up.
 const SHARE_FROM: usize = 10;
 
-/// `limits.percent`: per limit, counted objects over live managed objects of the connection.
-fn shares_are_kept(view: &View<'_>, breaks: &mut Vec<String>) {
-    let mut touched: BTreeMap<(Address, &str), BTreeSet<&Address>> = BTreeMap::new();
-    for step in view.steps {
-        if let Some(key) = limit_key(view, step) {
-            touched.entry((step.address.of_connection(), key)).or_default().insert(&step.address);
+/// What a share is taken of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Sort {
+    Instances,
+    Tokens,
+    /// Tokens that the spec does not declare, under `unlisted_tokens`.
+    Unlisted,
+}
+
+impl Sort {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Instances => "instances whose external_api_auth is declared",
+            Self::Tokens => "declared tokens that are live",
+            Self::Unlisted => "tokens that the spec does not declare",
         }
     }
-    let percent = view.plan.limits.percent;
-    for ((connection, key), objects) in touched {
-        let managed = view.evidence.managed.iter().find(|m| m.connection == connection);
-        let all = managed.map_or(0, |m| if key == "lock" { m.instances } else { m.tokens });
-        let count = objects.len();
-        if all >= SHARE_FROM && count * 100 > all * percent as usize {
-            breaks
-                .push(format!("{count} of {all} to {key} at {connection}, but limits.percent is {percent}"));
+}
+
+/// `limits.percent`: per limit, counted objects over live managed objects of that sort in the connection.
+fn shares_are_kept(view: &View<'_>, breaks: &mut Vec<String>) {
+    let mut touched: BTreeMap<(Address, &str, Sort), BTreeSet<&Address>> = BTreeMap::new();
+    for step in view.steps {
+        if let Some(key) = limit_key(view, step) {
+            let sort = match key {
+                "lock" => Sort::Instances,
+                _ if view.unlisted.contains_key(&step.address) => Sort::Unlisted,
+                _ => Sort::Tokens,
+            };
+            touched.entry((step.address.of_connection(), key, sort)).or_default().insert(&step.address);
         }
+    }
+    let limit = view.plan.limits.percent as usize;
+    for ((connection, key, sort), objects) in touched {
+        let (count, all) = (objects.len(), live(view, &connection, sort));
+        if all >= SHARE_FROM && count * 100 > all * limit {
+            let percent = (count * 100).div_ceil(all);
+            breaks.push(format!(
+                "{count} to {key} at {connection}, {percent} % of the {all} {}, but limits.percent is {limit} \
+                 (`plan --limit percent={percent}` raises it for one plan)",
+                sort.words()
+            ));
+        }
+    }
+}
+
+/// How many live objects of a sort a connection has.
+fn live(view: &View<'_>, connection: &Address, sort: Sort) -> usize {
+    let managed = view.evidence.managed.iter().find(|m| m.connection == *connection);
+    match sort {
+        Sort::Instances => managed.map_or(0, |m| m.instances),
+        Sort::Tokens => managed.map_or(0, |m| m.tokens),
+        Sort::Unlisted => view.unlisted.keys().filter(|at| at.of_connection() == *connection).count(),
     }
 }

@@ -7,6 +7,7 @@
 mod limits;
 mod order;
 mod retire;
+mod unlisted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,7 @@ use super::document::{CallerEvidence, Covered, Evidence, Invariant, Plan, PlanFi
 use crate::model::address::Address;
 use crate::model::finding::Severity;
 use crate::model::step::{Rule, Shape, Step, StepId};
+use crate::model::unlisted::UnlistedToken;
 use crate::model::verb::Verb;
 
 /// A plan that holds every invariant. Nothing else can be applied.
@@ -79,6 +81,8 @@ struct View<'a> {
     evidence: &'a Evidence,
     position: BTreeMap<&'a StepId, usize>,
     by_object: BTreeMap<&'a Address, Vec<&'a Step>>,
+    /// Tokens that the spec does not declare.
+    unlisted: BTreeMap<&'a Address, &'a UnlistedToken>,
 }
 
 impl<'a> View<'a> {
@@ -88,7 +92,10 @@ impl<'a> View<'a> {
         for step in &plan.steps {
             by_object.entry(&step.address).or_default().push(step);
         }
-        Self { plan, steps: &plan.steps, evidence: &plan.evidence, position, by_object }
+        let declared: BTreeSet<_> = plan.evidence.scope.iter().collect();
+        let unlisted = plan.unlisted.iter().filter(|row| !declared.contains(&row.address));
+        let unlisted = unlisted.map(|row| (&row.address, row)).collect();
+        Self { plan, steps: &plan.steps, evidence: &plan.evidence, position, by_object, unlisted }
     }
 
     fn of_verb(&self, verb: Verb) -> impl Iterator<Item = &'a Step> {
@@ -109,6 +116,12 @@ impl<'a> View<'a> {
     /// Whether the plan locks or unlocks the instance of an address.
     fn switches(&self, address: &Address) -> bool {
         self.of(&address.lane()).iter().any(|s| matches!(s.verb, Verb::Lock | Verb::Unlock))
+    }
+
+    /// Whether the plan goes on with an apply that unlocked the instance of an address.
+    fn was_unlocked(&self, address: &Address) -> bool {
+        let mut unlocked = self.plan.amends.iter().flat_map(|amends| &amends.unlocked);
+        unlocked.any(|instance| *instance == address.lane()) && !self.switches(address)
     }
 
     /// `12`, as people see it.
@@ -232,10 +245,12 @@ fn secrets_have_destinations(view: &View<'_>) -> Verdict {
     verdict(breaks, format!("{} steps yield a secret", secret.len()))
 }
 
-/// I6: every step touches a declared object, or a team of a declared instance that is switched.
+/// I6: every step touches a declared object, a team of a declared instance that is (or was just)
+/// switched, or a token that the plan itself names as unlisted.
 fn scope_is_kept(view: &View<'_>) -> Verdict {
     let scope: BTreeSet<&Address> = view.evidence.scope.iter().collect();
-    let declared = |a: &Address| scope.contains(a) || scope.contains(&a.lane()) && view.switches(a);
+    let switched = |a: &Address| scope.contains(&a.lane()) && (view.switches(a) || view.was_unlocked(a));
+    let declared = |a: &Address| scope.contains(a) || switched(a) || unlisted::row(view, a).is_some();
     let outside = view.steps.iter().filter(|s| !declared(&s.address));
     let breaks = outside
         .map(|s| format!("step {} touches {}, which is not declared", view.number(s), s.address))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Verdict, View, callers, has_need, is_caller, list, retire, verdict};
+use super::{Verdict, View, callers, has_need, is_caller, list, retire, unlisted, verdict};
 use crate::model::change::Action;
 use crate::model::evidence::VisibleTeam;
 use crate::model::step::{Rule, Shape, Step, StepId};
@@ -24,6 +24,7 @@ pub(super) fn order_and_coverage(view: &View<'_>) -> Verdict {
     shapes_fit(view, &mut breaks);
     retirement_is_ordered(view, &mut breaks);
     retire::retirements(view, &mut breaks);
+    unlisted::taken_by_disuse(view, &mut breaks);
     caller_is_last(view, &mut breaks);
     if proof.is_empty() {
         proof.push("no lock or unlock; every stated need comes first".into());
@@ -203,11 +204,17 @@ const COVERING: [Rule; 2] = [Rule::ResetBeforeLock, Rule::LockCoversAll];
 /// How long a reset of an interrupted apply covers its team.
 const COVERS_FOR: Period = Period::hours(24);
 
-/// What is taken over from an interrupted apply are resets alone, each of a team of an instance that
-/// this plan locks, each once, none of them older than a day.
+/// What is taken over from an interrupted apply are resets, each of a team of an instance that this
+/// plan locks, each once, none of them older than a day; and unlocks, if this plan makes their resets.
 fn amends_fit(view: &View<'_>, breaks: &mut Vec<String>) {
     let made = view.plan.created_at;
     let mut seen = BTreeSet::new();
+    for instance in view.plan.amends.iter().flat_map(|amends| &amends.unlocked) {
+        let owed = |step: &Step| step.shape == Some(Shape::Invalidate) && step.address.lane() == *instance;
+        if !view.steps.iter().any(owed) || view.switches(instance) {
+            breaks.push(format!("no reset is owed after the earlier unlock of {instance}"));
+        }
+    }
     for row in view.plan.amends.iter().flat_map(|amends| &amends.covered) {
         let mut wrong = |why: &str| breaks.push(format!("`{}` of an earlier run {why}", row.step));
         if row.step != StepId::new(Verb::Reset, &row.address, 1) {
@@ -234,7 +241,7 @@ fn in_order(switch: &Step, reset: &Step) -> bool {
 }
 
 /// A shape fits its verb, so that nothing slips past what is judged by shape; and an `invalidate`
-/// reset exists only in a plan that locks or unlocks its instance.
+/// reset exists only in a plan that locks or unlocks its instance, or goes on after the unlock.
 fn shapes_fit(view: &View<'_>, breaks: &mut Vec<String>) {
     for step in view.steps {
         let replaces = step.params.get("predecessor").is_some_and(|id| id != "0");
@@ -251,7 +258,10 @@ fn shapes_fit(view: &View<'_>, breaks: &mut Vec<String>) {
             let shape = step.shape.map_or("no shape", Shape::as_str);
             breaks.push(format!("step {}, a {}, has {shape}", view.number(step), step.verb));
         }
-        if step.shape == Some(Shape::Invalidate) && !view.switches(&step.address) {
+        if step.shape == Some(Shape::Invalidate)
+            && !view.switches(&step.address)
+            && !view.was_unlocked(&step.address)
+        {
             breaks.push(format!("step {} invalidates, but its instance is not switched", view.number(step)));
         }
     }

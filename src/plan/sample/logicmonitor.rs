@@ -45,6 +45,7 @@ pub fn add_portal(
         endpoint: None,
         credential: lm::Credential::Bearer(SecretRef::Env("LM".into())),
         users: BTreeMap::from([(user.clone(), lm::User { id: None, protect: false, tokens })]),
+        unlisted: None,
     };
     world.desired.logicmonitor.insert(at.clone(), connection);
     world.snapshot.users.insert(user, Observed::Present(live_user(live)));
@@ -109,6 +110,7 @@ pub fn live(id: u64, note: &str) -> lm::LiveToken {
         created_on: Some(days_ago(10)),
         created_by: "robot".into(),
         last_used_on: Some(days_ago(1)),
+        never_used: false,
         last_auth_ip: Some("203.0.113.9".into()),
     }
 }

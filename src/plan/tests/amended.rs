@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::tells;
-use crate::model::history::{Facts, Interrupted, Proof};
+use crate::model::history::{Facts, Interrupted, Past, Proof};
 use crate::model::step::{Need, Rule, StepId};
 use crate::model::verb::Verb;
 use crate::plan::check::{admit, judge};
@@ -32,7 +32,7 @@ fn stopped() -> World {
     let want = with_team(wants(Some(IamOnly)), "Ops", plain_team());
     let mut world = ibm(want, is(Any, &["Ops", "Web", "Late"]));
     let resets: BTreeMap<_, _> = [made("Ops", 1), made("Web", 2)].into();
-    world.history.interrupted = Some(Interrupted { apply_id: "a1".into(), resets });
+    world.history.interrupted = Some(Interrupted { apply_id: "a1".into(), resets, unlocked: [].into() });
     world
 }
 
@@ -101,6 +101,37 @@ fn a_team_that_is_ignored_or_an_unlock_takes_nothing_over() {
     world.history.interrupted = stopped().history.interrupted;
     let plan = world.admitted();
     assert!(plan.amends.is_none() && split(&plan).1.len() == 2);
+}
+
+/// An apply was stopped after it had unlocked, and reset the token in Ops.
+fn unlocked() -> World {
+    let mut world = ibm(wants(Some(Any)), is(Any, &["Ops", "Web"]));
+    let opened = Past { unlocked_at: Some(at("2026-11-22T07:00:00Z")), ..Past::default() };
+    let reset = Past { issued_at: Some(at("2026-11-22T08:00:00Z")), ..Past::default() };
+    world = world.past(&mon(), opened).past(&team("Ops"), reset);
+    let apply = Interrupted { apply_id: "a1".into(), resets: [].into(), unlocked: [mon()].into() };
+    world.history.interrupted = Some(apply);
+    world
+}
+
+#[test]
+fn resets_that_an_unlock_owes_are_made_by_the_plan_that_goes_on_with_it() {
+    tells!(
+        unlocked(),
+        snapbox::str![[r#"
+invalidate mon.team["Web"]: earlier tokens may work again after the unlock
+1 reset mon.team["Web"] invalidate
+
+"#]]
+    );
+    assert_eq!(unlocked().admitted().amends.unwrap().unlocked, [mon()]);
+    let mut alone = unlocked().admitted();
+    alone.amends = None;
+    assert!(admit(alone).is_err(), "nothing says that it was unlocked");
+    let mut nothing = unlocked().admitted();
+    nothing.steps.clear();
+    nothing.changes.clear();
+    assert!(admit(nothing).is_err(), "nothing is owed");
 }
 
 /// Ways to forge an amended plan; each must be refused by I1.

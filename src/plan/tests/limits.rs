@@ -56,7 +56,11 @@ fn a_share_is_judged_from_ten_live_objects_up() {
     assert!(refusals(&portal(9, 5, &wanted(Some(Disabled)))).is_empty());
     assert!(refusals(&portal(10, 3, &wanted(Some(Disabled)))).is_empty());
     let refused = refusals(&portal(10, 4, &wanted(Some(Disabled))));
-    assert_eq!(refused, ["refused I7: 4 of 10 to disable at logicmonitor.acme, but limits.percent is 30"]);
+    assert_eq!(
+        refused,
+        ["refused I7: 4 to disable at logicmonitor.acme, 40 % of the 10 declared tokens that are live, but \
+          limits.percent is 30 (`plan --limit percent=40` raises it for one plan)"]
+    );
 }
 
 #[test]

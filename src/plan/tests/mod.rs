@@ -17,6 +17,7 @@ mod retire;
 mod rotate;
 mod target;
 mod team_tokens;
+mod unlisted;
 mod unlock;
 mod worlds;
 

@@ -31,12 +31,14 @@ use crate::model::secret::{DigestKey, Fingerprint};
 /// How many instances, and how many tokens of one, are read at a time.
 pub const CONCURRENT: usize = 8;
 
-/// Live state of every declared instance of a connection.
+/// Live state of every declared instance of a connection. Of those that are `owing`, the token of every
+/// visible team is read: it is still to be reset after an unlock.
 pub async fn read_connection(
     reader: &Reader,
     key: &DigestKey,
     address: &Address,
     conn: &Connection,
+    owing: &BTreeSet<Address>,
 ) -> BTreeMap<Address, Observed<LiveInstance>> {
     let account = Account::of(reader, conn);
     let rows = match rows(&account, address, conn).await {
@@ -45,7 +47,7 @@ pub async fn read_connection(
     };
     let (account, rows) = (&account, &rows);
     let read = |(address, declared)| async move {
-        let room = Room { account, key, conn, address, declared };
+        let room = Room { account, key, conn, address, declared, owes: owing.contains(address) };
         let observed = match room.read(rows).await {
             Ok(live) => Observed::Present(live),
             Err(finding) => Observed::Unreadable(finding),
@@ -93,6 +95,7 @@ struct Room<'a> {
     conn: &'a Connection,
     address: &'a Address,
     declared: &'a Instance,
+    owes: bool,
 }
 
 /// A token to read: the team's id and whose it is.
@@ -109,7 +112,7 @@ impl Room<'_> {
         let api = self.account.api(self.address, &origin, row.guid());
         let asked = future::try_join(api.me(None), api.teams(self.declared.service));
         let (me, teams) = asked.await.map_err(no_access)?;
-        let wanted = wanted(self.address, self.declared, &teams)?;
+        let wanted = wanted(self.address, self.declared, &teams, self.owes)?;
         let (probed, prints) = self.keys(&api, &me, &wanted).await?;
         let header = self.header(&api, &me, &teams, &wanted, probed, &prints).await?;
         let teams = teams.iter().map(|t| LiveTeam { fingerprint: prints.get(&t.id).cloned(), ..team(t) });
@@ -182,8 +185,8 @@ impl Room<'_> {
 
 /// The tokens that a plan may need: of teams with a wish about theirs, and of all where a lock would
 /// reset them.
-/// Every declared team must be visible.
-fn wanted(address: &Address, declared: &Instance, visible: &[Team]) -> Told<BTreeSet<Wanted>> {
+/// Every declared team must be visible. `owes`: all visible ones are still to be reset.
+fn wanted(address: &Address, declared: &Instance, visible: &[Team], owes: bool) -> Told<BTreeSet<Wanted>> {
     let locks = declared.external_api_auth == Some(AuthMode::IamOnly);
     let mut wanted = BTreeSet::new();
     let mut listed = BTreeSet::new();
@@ -193,11 +196,11 @@ fn wanted(address: &Address, declared: &Instance, visible: &[Team]) -> Told<BTre
             let told = format!("two declared teams mean team {} (`{}`)", live.id, live.name);
             return Err(Box::new(Finding::new(PLAN_AMBIGUOUS, told).at(name)));
         }
-        if locks || team.manages_token() {
+        if locks || owes || team.manages_token() {
             wanted.insert(Wanted { team: live.id, owner: team.owner.clone() });
         }
     }
-    if locks && declared.other_teams == OtherTeams::Reset {
+    if owes || locks && declared.other_teams == OtherTeams::Reset {
         let others = visible.iter().filter(|team| !listed.contains(&team.id));
         wanted.extend(others.map(|team| Wanted { team: team.id, owner: None }));
     }
@@ -274,13 +277,14 @@ mod tests {
         let address = instance_address();
         let mut declared = declared();
         declared.teams.insert(team_address("SRE"), declared_team());
-        assert!(wanted(&address, &declared, &visible()).unwrap().is_empty());
+        assert!(wanted(&address, &declared, &visible(), false).unwrap().is_empty());
         declared.teams.insert(team_address("SRE"), managed_team());
-        assert_eq!(ids(&wanted(&address, &declared, &visible()).unwrap()), [1]);
+        assert_eq!(ids(&wanted(&address, &declared, &visible(), true).unwrap()), [1, 2, 3, 4]);
+        assert_eq!(ids(&wanted(&address, &declared, &visible(), false).unwrap()), [1]);
         declared.external_api_auth = Some(AuthMode::IamOnly);
-        assert_eq!(ids(&wanted(&address, &declared, &visible()).unwrap()), [1, 2, 3, 4]);
+        assert_eq!(ids(&wanted(&address, &declared, &visible(), false).unwrap()), [1, 2, 3, 4]);
         declared.other_teams = OtherTeams::Ignore;
-        assert_eq!(ids(&wanted(&address, &declared, &visible()).unwrap()), [1]);
+        assert_eq!(ids(&wanted(&address, &declared, &visible(), false).unwrap()), [1]);
     }
 
     #[test]

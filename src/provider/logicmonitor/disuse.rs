@@ -88,6 +88,7 @@ mod tests {
             created_on: created.map(at),
             created_by: "alice".into(),
             last_used_on: used.map(at),
+            never_used: used.is_none(),
             last_auth_ip: None,
         }
     }

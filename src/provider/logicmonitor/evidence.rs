@@ -9,6 +9,7 @@ use crate::model::secret::DigestKey;
 use crate::model::vocabulary::TokenStatus;
 use crate::provider::fields::Bound;
 use crate::provider::logicmonitor::draft::seen;
+use crate::provider::logicmonitor::draft::unlisted::{of_user, others};
 use crate::provider::logicmonitor::state::{Connection, LiveUser, Token, User, tokens_digest, tokens_fields};
 use crate::provider::state::{Desired, Snapshot};
 
@@ -70,9 +71,31 @@ pub fn bound(desired: &Desired, snapshot: &Snapshot, key: &DigestKey) -> Vec<(Ad
                 let (digest, fields) = (tokens_digest(&tokens, key), tokens_fields(&tokens));
                 rows.push((token.clone(), Bound { digest, fields }));
             }
+            let wish = desired.logicmonitor.get(&address.of_connection());
+            if wish.is_some_and(|connection| connection.unlisted.is_some()) {
+                unlisted(&mut rows, address, Some(want), live, key);
+            }
         }
     }
+    for (_, address, live) in others(&desired.logicmonitor, &snapshot.others) {
+        rows.push((address.clone(), Bound { digest: live.digest(key), fields: live.fields() }));
+        unlisted(&mut rows, address, None, live, key);
+    }
     rows
+}
+
+/// The tokens of a user that the spec does not declare.
+fn unlisted(
+    rows: &mut Vec<(Address, Bound)>,
+    user: &Address,
+    want: Option<&User>,
+    live: &LiveUser,
+    key: &DigestKey,
+) {
+    for (at, token) in of_user(user, want, live) {
+        let tokens = live.bound(token.kind, at.name(), Some(token.id));
+        rows.push((at, Bound { digest: tokens_digest(&tokens, key), fields: tokens_fields(&tokens) }));
+    }
 }
 
 /// What of a snapshot can't be what the spec means now: it was read for another wish.

@@ -30,6 +30,7 @@ impl Played {
             endpoint: Some(server.origin.clone()),
             credential: Credential::Lmv1(Lmv1 { access_id, access_key }),
             users: BTreeMap::new(),
+            unlisted: None,
         };
         Self { server, sample: VendorSample::load(name), conn }
     }

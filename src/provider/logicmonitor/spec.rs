@@ -4,7 +4,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::de::Visitor;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::given::{Duration, Entries, Given, Items};
 use crate::model::vocabulary::{SecretRef, TokenStatus};
@@ -100,7 +100,8 @@ pub struct UnlistedTokens {
 }
 
 /// An id, or a glob of notes.
-#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
 #[schemars(untagged)]
 pub enum TokenPattern {
     Id(u64),
@@ -108,7 +109,7 @@ pub enum TokenPattern {
 }
 
 /// What is done about an unlisted token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UnlistedAction {
     Report,

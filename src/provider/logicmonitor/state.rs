@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::audit_log::Watch;
 use super::note::{self, Marker};
+pub use super::spec::{TokenPattern, UnlistedAction};
 use crate::model::address::Address;
 use crate::model::secret::{Digest, DigestKey};
 use crate::model::step::Delivery;
-use crate::model::vocabulary::{SecretRef, TokenStatus};
+use crate::model::vocabulary::{Period, SecretRef, TokenStatus};
 use crate::provider::fields::{self, Fields};
 use crate::provider::state::Rotate;
 
@@ -26,6 +27,52 @@ pub struct Connection {
     pub credential: Credential,
     /// By the user's address.
     pub users: BTreeMap<Address, User>,
+    /// What becomes of tokens that are not declared; `None`: they are not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlisted: Option<Unlisted>,
+}
+
+/// What becomes of tokens that are not declared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unlisted {
+    pub action: UnlistedAction,
+    /// Needed unless they are only reported.
+    pub unused_for: Option<Period>,
+    pub except: Vec<TokenPattern>,
+    /// Also those of users that are not declared.
+    pub all_users: bool,
+}
+
+impl Unlisted {
+    /// Whether the token is left alone by its id or its note.
+    pub fn excepts(&self, token: &LiveToken) -> bool {
+        self.except.iter().any(|pattern| match pattern {
+            TokenPattern::Id(id) => *id == token.id,
+            TokenPattern::Note(glob) => matches(glob.as_bytes(), token.note.as_bytes()),
+        })
+    }
+}
+
+/// Whether a text is what a glob means: `*` is anything, `?` one byte, all else itself.
+fn matches(glob: &[u8], text: &[u8]) -> bool {
+    let (mut g, mut t) = (0, 0);
+    // where the last star stood, and how much of the text it has taken
+    let mut star = None;
+    while t < text.len() {
+        match glob.get(g) {
+            Some(b'*') => {
+                star = Some((g, t));
+                g += 1;
+            }
+            Some(byte) if *byte == b'?' || *byte == text[t] => (g, t) = (g + 1, t + 1),
+            _ => {
+                let Some((at, taken)) = star else { return false };
+                star = Some((at, taken + 1));
+                (g, t) = (at + 1, taken + 1);
+            }
+        }
+    }
+    glob[g..].iter().all(|byte| *byte == b'*')
 }
 
 impl Connection {
@@ -179,6 +226,10 @@ pub struct LiveToken {
     pub created_by: String,
     /// `None`: never used, as far as the portal knows.
     pub last_used_on: Option<Timestamp>,
+    /// The portal says that it was never used; where it is `false` and there is no last use, it says
+    /// nothing.
+    #[serde(default)]
+    pub never_used: bool,
     /// The address that it was last used from, where the portal tells.
     pub last_auth_ip: Option<String>,
 }
@@ -292,6 +343,7 @@ impl LiveToken {
             created_by,
             // informs, does not bind
             last_used_on: _,
+            never_used: _,
             last_auth_ip: _,
         } = self;
         TokenBinding {

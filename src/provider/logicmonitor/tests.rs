@@ -295,6 +295,7 @@ fn connection(origin: &str, credential: Credential) -> Connection {
         endpoint: Some(origin.to_owned()),
         credential,
         users: users.into_iter().collect(),
+        unlisted: None,
     }
 }
 

@@ -131,6 +131,7 @@ impl TokenRow {
             created_on: self.created_on.and_then(instant),
             created_by: self.created_by.clone().unwrap_or_default(),
             last_used_on: self.last_used_on.and_then(instant),
+            never_used: self.last_used_on == Some(0),
             last_auth_ip: self.last_auth_ip.clone().filter(|ip| !ip.is_empty()),
         })
     }

@@ -36,7 +36,8 @@ pub fn plan(rows: &Rows, ages: &[AgeRow], subject: &str) -> String {
                     section { h2 { "Changes" } @for row in &rows.changes { (tables::change(row)) } }
                 }
                 (tables::waiting(rows))
-                (tables::left(rows))
+                (tables::groups("Possibly exposed, and not rotated by this plan", &rows.left))
+                (tables::groups("Tokens that the spec does not declare", &rows.unlisted))
                 @if !ages.is_empty() { section { h2 { "Ages" } (timeline::ages(ages)) } }
                 (tables::invariants(rows))
                 footer { (foot(rows)) }

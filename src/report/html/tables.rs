@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::report::diff;
 use crate::report::graph;
-use crate::report::rows::{ChangeRow, FieldRow, FindingRow, Rows, StepRow};
+use crate::report::rows::{ChangeRow, FieldRow, FindingRow, LeftRow, Rows, StepRow};
 use crate::report::style::{Style, Tone};
 
 pub fn steps(rows: &Rows) -> Markup {
@@ -137,12 +137,12 @@ pub fn waiting(rows: &Rows) -> Markup {
     }
 }
 
-pub fn left(rows: &Rows) -> Markup {
+pub fn groups(title: &str, groups: &[LeftRow]) -> Markup {
     html! {
-        @if !rows.left.is_empty() {
+        @if !groups.is_empty() {
             section {
-                h2 { "Possibly exposed, and not rotated by this plan" }
-                @for row in &rows.left {
+                h2 { (title) }
+                @for row in groups {
                     p { b { (row.title) } }
                     ul { @for line in &row.lines { li { (line) } } }
                 }

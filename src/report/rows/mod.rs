@@ -8,6 +8,7 @@ mod exposure;
 mod opening;
 mod step;
 mod tail;
+mod unlisted;
 
 use std::collections::BTreeMap;
 
@@ -41,6 +42,8 @@ pub struct Rows {
     pub due_later: usize,
     /// What an incident may have exposed and stays as it is, by cause.
     pub left: Vec<LeftRow>,
+    /// Tokens that the spec does not declare, by what becomes of them.
+    pub unlisted: Vec<LeftRow>,
     pub invariants: Vec<InvariantRow>,
     /// The counts of the summary, without zeros after the first six.
     pub counts: Vec<CountRow>,
@@ -75,6 +78,7 @@ impl Rows {
             ages,
             due_later,
             left: exposure::left(plan),
+            unlisted: unlisted::unlisted(plan),
             invariants: plan.invariants.iter().map(tail::invariant).collect(),
             counts: tail::counts(plan),
             irreversible: plan.summary.irreversible,

@@ -1,6 +1,7 @@
 //! What a reviewer must know before the first change: new state, target, completeness, limits.
 
 use super::{Notice, View};
+use crate::model::address::Address;
 use crate::model::asked::PulledIn;
 use crate::model::vocabulary::Target;
 use crate::plan::document::{Covered, PlanFinding, Source};
@@ -71,12 +72,15 @@ fn break_glass(view: &View<'_>) -> Option<Notice> {
 fn amends(view: &View<'_>) -> Option<Notice> {
     let amends = view.plan.amends.as_ref()?;
     let row = |row: &Covered| format!("{} at {}", safe::shown(&row.step), row.at);
-    let lines = [format!("goes on with apply {}. Not made again:", safe::line(&amends.apply))];
-    Some(Notice {
-        title: Some("AMENDED PLAN:"),
-        tone: Tone::Warn,
-        lines: lines.into_iter().chain(amends.covered.iter().map(row)).collect(),
-    })
+    let mut lines = vec![format!("goes on with apply {}.", safe::line(&amends.apply))];
+    if !amends.covered.is_empty() {
+        lines.push("Not made again:".into());
+        lines.extend(amends.covered.iter().map(row));
+    }
+    let owed =
+        |instance: &Address| format!("Still owed: the resets after its unlock of {}", safe::shown(instance));
+    lines.extend(amends.unlocked.iter().map(owed));
+    Some(Notice { title: Some("AMENDED PLAN:"), tone: Tone::Warn, lines })
 }
 
 /// Why there are only rotations, and how many of how much.

@@ -20,6 +20,7 @@ pub fn plan(plan: &Plan, seal: &str, style: &Style) -> String {
         text.push(parts::waiting(&rows, style));
         text.push(parts::ages(&rows, style));
         text.push(parts::left(&rows, style));
+        text.push(parts::unlisted(&rows, style));
         text.push(parts::findings(&rows, style));
     } else {
         text.push(parts::legend(&rows, style));
@@ -29,6 +30,7 @@ pub fn plan(plan: &Plan, seal: &str, style: &Style) -> String {
         text.push(parts::waiting(&rows, style));
         text.push(parts::ages(&rows, style));
         text.push(parts::left(&rows, style));
+        text.push(parts::unlisted(&rows, style));
         text.push(parts::invariants(plan, &rows, style));
         text.push(parts::summary(&rows, style));
     }

@@ -2,7 +2,7 @@
 
 use crate::plan::document::Plan;
 use crate::report::check;
-use crate::report::rows::{AgeRow, FindingRow, Notice, Rows, WaitingRow};
+use crate::report::rows::{AgeRow, FindingRow, LeftRow, Notice, Rows, WaitingRow};
 use crate::report::style::{Style, Tone};
 
 /// Lines about the plan as a whole; empty for an ordinary one.
@@ -58,11 +58,20 @@ pub fn ages(rows: &Rows, style: &Style) -> String {
 
 /// What may be exposed and stays, by cause.
 pub fn left(rows: &Rows, style: &Style) -> String {
-    let left = rows.left.iter().map(|row| {
+    titled("Possibly exposed, and not rotated by this plan:", grouped(&rows.left, style), style)
+}
+
+/// Tokens that the spec does not declare, by what becomes of them.
+pub fn unlisted(rows: &Rows, style: &Style) -> String {
+    titled("Tokens that the spec does not declare:", grouped(&rows.unlisted, style), style)
+}
+
+fn grouped(rows: &[LeftRow], style: &Style) -> String {
+    let group = |row: &LeftRow| {
         let lines: String = row.lines.iter().map(|line| format!("    {line}\n")).collect();
         format!("  {}\n{lines}", style.paint(row.tone, &row.title))
-    });
-    titled("Possibly exposed, and not rotated by this plan:", left.collect(), style)
+    };
+    rows.iter().map(group).collect()
 }
 
 pub fn all_ages(ages: &[AgeRow], style: &Style) -> String {

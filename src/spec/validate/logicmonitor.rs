@@ -9,10 +9,12 @@ use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::given::{Entries, Given};
 use crate::model::source::Span;
-use crate::model::vocabulary::TokenStatus;
+use crate::model::vocabulary::{Period, TokenStatus};
 use crate::provider::logicmonitor::VENDOR;
 use crate::provider::logicmonitor::spec;
-use crate::provider::logicmonitor::state::{Connection, Credential, Lmv1, Token, TokenKind, User};
+use crate::provider::logicmonitor::state::{
+    Connection, Credential, Lmv1, Token, TokenKind, Unlisted, UnlistedAction, User,
+};
 use crate::spec::node::Entry;
 
 const DOMAIN: &str = "logicmonitor.com";
@@ -25,9 +27,7 @@ pub fn connection(
 ) -> Option<(Address, Connection)> {
     let at = Address::connection(VENDOR, &entry.key);
     checker.name(&at, entry, words::not_empty);
-    if let Some(unlisted) = entry.get("unlisted_tokens") {
-        checker.not_yet(&at, "unlisted_tokens", unlisted.key_at);
-    }
+    let unlisted = unlisted(checker, &at, entry.get("unlisted_tokens"), &spec.unlisted_tokens);
     let credential = credential(checker, &at, entry, &spec.credential);
     if spec.endpoint.is_missing() {
         checker.need(&at, entry, "account", &spec.account);
@@ -50,8 +50,31 @@ pub fn connection(
         endpoint,
         credential: credential?,
         users,
+        unlisted,
     };
     Some((at, connection))
+}
+
+/// What becomes of tokens that are not declared. What takes them needs a measure of disuse.
+fn unlisted(
+    checker: &mut Checker<'_>,
+    at: &Address,
+    place: Option<&Entry>,
+    given: &Given<spec::UnlistedTokens>,
+) -> Option<Unlisted> {
+    let (place, spec) = (place?, given.get()?);
+    let action = spec.action.cloned().unwrap_or(UnlistedAction::Report);
+    if action != UnlistedAction::Report {
+        checker.need(at, place, "unused_for", &spec.unused_for);
+    }
+    let unused_for = spec.unused_for.get().map(|duration| duration.0);
+    if unused_for.is_some_and(|unused| unused < Period::days(1)) {
+        let message = "`unused_for` must be at least 1d: the portal tells of a use late";
+        checker.error(code::SPEC_BAD_VALUE, at, message, place.place(&["unused_for"]), "too short");
+    }
+    let except = spec.except.get().into_iter().flatten().filter_map(Given::cloned).collect();
+    let all_users = spec.users.get().is_some();
+    Some(Unlisted { action, unused_for, except, all_users })
 }
 
 fn credential(

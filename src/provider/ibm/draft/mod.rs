@@ -237,9 +237,18 @@ impl<'a> Scene<'a> {
                 self.token(team, want, draft);
             }
             if self.owed(team) && want.is_none_or(|want| want.deliver.is_empty()) {
-                draft.findings.push(self.resets_owed(team));
+                match self.is_just_unlocked() {
+                    true => self.invalidate(team, want.is_some(), draft),
+                    false => draft.findings.push(self.resets_owed(team)),
+                }
             }
         }
+    }
+
+    /// Whether the interrupted apply that this plan goes on with unlocked the instance: the resets that
+    /// follow were approved with that.
+    fn is_just_unlocked(self) -> bool {
+        self.cx.history.interrupted.as_ref().is_some_and(|apply| apply.unlocked.contains(self.address))
     }
 
     /// Whether an unlock of ours was not followed by the team's reset: the apply was interrupted.

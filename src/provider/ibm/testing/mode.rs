@@ -207,7 +207,14 @@ async fn the_digest_before_a_step_is_the_one_that_the_plan_was_made_from() {
     let bench = Bench::new(World::default()).await;
     let step = bench.mode_step(Verb::Unlock, "ANY");
     let conn = &bench.desired.ibm[&connection_address()];
-    let all = read_connection(&bench.reader, &bench.key, &connection_address(), conn).await;
+    let all = read_connection(
+        &bench.reader,
+        &bench.key,
+        &connection_address(),
+        conn,
+        &std::collections::BTreeSet::new(),
+    )
+    .await;
     let planned = all[&instance_address()].present().unwrap().digest(&bench.key);
     assert_eq!(prepared(&bench, &step).await.live[0].digest, planned);
     // Another writer.

@@ -14,7 +14,14 @@ use crate::provider::ibm::state::{AuthMode, HeaderProof, LiveInstance, OtherTeam
 
 async fn observe(bench: &Bench) -> Observed<LiveInstance> {
     let conn = &bench.desired.ibm[&connection_address()];
-    let mut all = read_connection(&bench.reader, &bench.key, &connection_address(), conn).await;
+    let mut all = read_connection(
+        &bench.reader,
+        &bench.key,
+        &connection_address(),
+        conn,
+        &std::collections::BTreeSet::new(),
+    )
+    .await;
     assert_eq!(all.len(), 1);
     all.pop_first().unwrap().1
 }

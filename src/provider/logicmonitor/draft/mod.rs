@@ -6,6 +6,7 @@ mod lacking;
 mod lineage;
 mod retire;
 mod steps;
+pub mod unlisted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,7 +68,9 @@ pub fn user(cx: Context<'_>, address: &Address, portal: Portal<'_>, want: &User,
         }
     }
     draft.findings.extend(drift::made_outside(cx, address, want, live, callers));
-    if !draft.changes.is_empty() {
+    unlisted::unlisted(cx, address, portal, Some(want), live, &mut draft);
+    let bound = draft.live.iter().any(|expect| expect.address == *address);
+    if !bound && !draft.changes.is_empty() {
         draft.live.push(Expect { address: address.clone(), digest: live.digest(cx.key) });
     }
     draft

@@ -1,0 +1,59 @@
+//! I1: what the spec does not declare is taken only by disuse, disabled before it is deleted.
+
+use super::{View, token_id};
+use crate::model::address::Address;
+use crate::model::guard::Guard;
+use crate::model::step::Step;
+use crate::model::unlisted::{Fate, KEPT_DISABLED, UnlistedToken};
+use crate::model::verb::Verb;
+
+/// What the plan says of the token that an address without a declared name stands for.
+pub(super) fn row<'a>(view: &View<'a>, address: &Address) -> Option<&'a UnlistedToken> {
+    view.unlisted.get(address).copied()
+}
+
+/// Every step on an unlisted token is what the plan says becomes of it, and its disuse holds by the
+/// plan's own numbers.
+pub(super) fn taken_by_disuse(view: &View<'_>, breaks: &mut Vec<String>) {
+    for step in view.steps {
+        if let Some(row) = row(view, &step.address) {
+            let why = wrong(view, step, row);
+            let number = view.number(step);
+            breaks.extend(why.map(|why| format!("step {number}, on a token that nobody declares, {why}")));
+        }
+    }
+}
+
+fn wrong(view: &View<'_>, step: &Step, row: &UnlistedToken) -> Option<&'static str> {
+    let now = view.plan.created_at;
+    let id = row.token_id;
+    if token_id(step) != Some(id) || step.shape.is_some() {
+        return Some("is not on that token");
+    }
+    let unused = row.unused_since().zip(row.unused_for);
+    if unused.is_none_or(|(since, unused_for)| unused_for.after(since) > now) {
+        return Some("is on one that is not known to be unused for long enough");
+    }
+    let idle = |guard: &Guard| match guard {
+        Guard::OldIdle { token_id, at_least, last_used_on } => {
+            *token_id == id && Some(*at_least) == row.unused_for && *last_used_on == row.last_used_on
+        }
+        _ => false,
+    };
+    let kept = |guard: &Guard| match guard {
+        Guard::DisabledFor { token_id, at_least, since } => {
+            *token_id == id && *at_least >= KEPT_DISABLED && at_least.after(*since) <= now
+        }
+        _ => false,
+    };
+    match (step.verb, row.fate) {
+        _ if !step.guards.iter().any(idle) => Some("does not look at its last use again"),
+        (Verb::Disable, Fate::Disable) if row.enabled => None,
+        (Verb::Delete, Fate::Delete) if row.enabled => Some("deletes what is enabled"),
+        (Verb::Delete, Fate::Delete) if !step.guards.iter().any(kept) => {
+            Some("deletes what was not disabled for 7d")
+        }
+        (Verb::Delete, Fate::Delete) => None,
+        _ => Some("is not what the plan says of it"),
+    }
+}
