@@ -27,7 +27,7 @@
 //! | [`spec`] | YAML to `Desired`, with every finding and its place |
 //! | [`plan`] | drafts to an ordered plan, and the checker that shares nothing with it |
 //! | [`saved`] | plan files: digests and the seal |
-//! | [`review`] | approvals over a plan file's bytes |
+//! | [`review`] | approvals of and policies on a plan file's bytes |
 //! | [`apply`] | an admitted plan, step by step |
 //! | [`report`] | words: plans, findings, progress, summaries |
 //! | [`cli`] | one file per command |

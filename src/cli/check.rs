@@ -8,6 +8,7 @@ use super::approvals::Approvals;
 use super::exit::{Exit, Failure};
 use super::output::Output;
 use super::plan::errors;
+use super::policies::Policies;
 use super::{Global, show};
 use crate::env::Env;
 use crate::model::approval::Approval;
@@ -29,6 +30,9 @@ pub struct Check {
 
     #[command(flatten)]
     approvals: Approvals,
+
+    #[command(flatten)]
+    policies: Policies,
 }
 
 pub fn run(command: &Check, global: &Global, env: &Env, output: &Output) -> Result<Exit, Failure> {
@@ -45,5 +49,6 @@ pub fn run(command: &Check, global: &Global, env: &Env, output: &Output) -> Resu
     for Approval { by, key } in approvals {
         output.say(&format!("approved by {} ({key})", safe::line(&by.join(", "))));
     }
+    command.policies.judge(&saved.bytes, output)?;
     Ok(exit)
 }

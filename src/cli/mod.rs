@@ -17,6 +17,7 @@ mod out;
 mod output;
 mod parallelism;
 mod plan;
+mod policies;
 mod sandbox;
 mod schema;
 mod session;

@@ -11,6 +11,7 @@ use super::incident::Incident;
 use super::levers::Levers;
 use super::output::Output;
 use super::parallelism::Parallelism;
+use super::policies::Policies;
 use super::session::{self, Session, bad_file, raise_limits};
 use super::snapshot::{self, Offline};
 use super::{Global, later, line, out};
@@ -62,6 +63,9 @@ pub struct Plan {
     live: Option<PathBuf>,
 
     #[command(flatten)]
+    policies: Policies,
+
+    #[command(flatten)]
     levers: Levers,
 
     #[command(flatten)]
@@ -86,6 +90,7 @@ impl Plan {
             detailed_exitcode: false,
             expires: EXPIRES,
             limit: Vec::new(),
+            policies: Policies::default(),
             levers: Levers::default(),
             incident: Incident::default(),
             live: None,
@@ -188,6 +193,7 @@ fn told(
     let digest = sha256_hex(&bytes);
     let sealed = if command.out.is_some() { format!("sealed, sha256 {digest}") } else { String::new() };
     print(plan, &sealed, &bytes);
+    command.policies.judge(&bytes, output)?;
     if let Some(path) = &command.out {
         saved::write(path, &bytes).map_err(|error| bad_file(path, &error))?;
         let apply = line::command("apply", global, path);

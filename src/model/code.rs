@@ -321,6 +321,15 @@ codes! {
     REVIEW_SAME_PERSON = "tokenform::review::same_person", Error,
         "People who must be different may be the same.",
         "Let somebody else do it; approvals.differ in the spec says who must differ.";
+    POLICY_DENIED = "tokenform::policy::denied", Error,
+        "A policy denies the plan.",
+        "Change the spec so that the policy holds, or talk to whoever keeps the policy.";
+    POLICY_WARNED = "tokenform::policy::warned", Warning,
+        "A policy warns of the plan.",
+        "Consider it before you approve.";
+    POLICY_BROKEN = "tokenform::policy::broken", Error,
+        "The policies can't be evaluated, so nothing passes them.",
+        "Correct the file that is named; policies are Rego in the package `main`.";
     FROM_SNAPSHOT = "tokenform::apply::from_snapshot", Error,
         "A plan that was made from a snapshot can't be applied: it tells of the past.",
         "Make a plan from live state, without `--live`.";

@@ -30,6 +30,36 @@ pub struct Evidence {
     pub new_state: Vec<StepId>,
 }
 
+/// Declared objects as the spec wants them and as they are, for policies: changes show only what differs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Estate {
+    pub instances: Vec<EstateInstance>,
+    pub users: Vec<EstateUser>,
+}
+
+/// A declared IBM instance that was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EstateInstance {
+    pub address: Address,
+    pub service: String,
+    pub region: String,
+    /// `ANY` or `IAM_ONLY`; absent where the spec does not manage it.
+    pub wanted_external_api_auth: Option<String>,
+    /// As it was found to be in force; absent where nothing told.
+    pub live_external_api_auth: Option<String>,
+}
+
+/// A declared LogicMonitor user that was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EstateUser {
+    pub address: Address,
+    pub status: String,
+    pub roles: Vec<String>,
+}
+
 /// What an amended plan takes over from the interrupted apply that it goes on with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -15,7 +15,7 @@ use crate::model::age::Age;
 use crate::model::asked::{Asked, Extent};
 use crate::model::change::{Action, Change, Waiting};
 pub use crate::model::evidence::{
-    Amends, CallerEvidence, Covered, EnabledCount, Evidence, VisibleTeam, VisibleTeams,
+    Amends, CallerEvidence, Covered, EnabledCount, Estate, Evidence, VisibleTeam, VisibleTeams,
 };
 use crate::model::secret::{Digest, DigestKey};
 use crate::model::step::{Expect, Step, StepId};
@@ -74,6 +74,9 @@ pub struct Plan {
     /// Live tokens that the spec does not declare, and what becomes of each: the checker reads it, too.
     #[serde(default)]
     pub unlisted: Vec<UnlistedToken>,
+    /// Declared objects as they are wanted and as they are, for policies.
+    #[serde(default)]
+    pub estate: Estate,
     /// Digests of every live object that a step touches or a rule relied on.
     pub live: Vec<Expect>,
     /// The fields of each of them, so that a plan that became stale says what moved.

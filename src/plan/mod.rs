@@ -211,6 +211,7 @@ fn empty(inputs: &Inputs<'_>) -> Plan {
         unlisted: Vec::new(),
         live: Vec::new(),
         live_fields: Vec::new(),
+        estate: registry::estate(inputs.desired, inputs.snapshot),
         evidence: Evidence::default(),
     }
 }

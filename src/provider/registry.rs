@@ -14,7 +14,7 @@ use crate::http::{Reader, Writer};
 use crate::model::address::Address;
 use crate::model::asked::Asked;
 use crate::model::code;
-use crate::model::evidence::{CallerEvidence, Managed};
+use crate::model::evidence::{CallerEvidence, Estate, Managed};
 use crate::model::exposure::{Incident, NotRotated};
 use crate::model::finding::Finding;
 use crate::model::history::Facts;
@@ -133,6 +133,14 @@ pub fn protected(desired: &Desired) -> Vec<Address> {
 pub fn bound(desired: &Desired, snapshot: &Snapshot, key: &DigestKey) -> BTreeMap<Address, Bound> {
     let ibm = ibm::evidence::bound(desired, snapshot, key);
     ibm.into_iter().chain(logicmonitor::evidence::bound(desired, snapshot, key)).collect()
+}
+
+/// Declared objects as they are wanted and as they are, for policies.
+pub fn estate(desired: &Desired, snapshot: &Snapshot) -> Estate {
+    Estate {
+        instances: ibm::evidence::estate(desired, snapshot),
+        users: logicmonitor::evidence::estate(desired, snapshot),
+    }
 }
 
 /// Fits a snapshot that was read for one version of a spec to another one, or says by object why that

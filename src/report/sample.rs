@@ -10,7 +10,9 @@ use crate::model::secret::{DigestKey, Secret};
 use crate::model::step::{Call, Delivery, Guard, Need, Recovery, Rule, Shape, Step, StepId};
 use crate::model::verb::Verb;
 use crate::model::vocabulary::Target;
-use crate::plan::document::{Evidence, FORMAT_VERSION, Invariant, Plan, PlanFinding, Source, Summary};
+use crate::plan::document::{
+    Estate, Evidence, FORMAT_VERSION, Invariant, Plan, PlanFinding, Source, Summary,
+};
 use crate::provider::state::Limits;
 
 pub fn team(instance: &str, name: &str) -> Address {
@@ -62,6 +64,7 @@ pub fn empty() -> Plan {
         unlisted: vec![],
         live: vec![],
         live_fields: vec![],
+        estate: Estate::default(),
         evidence: Evidence::default(),
     }
 }

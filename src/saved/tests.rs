@@ -12,7 +12,7 @@ use crate::model::secret::Secret;
 use crate::model::step::{Call, Delivery, Expect, Recovery, Shape, Step, StepId};
 use crate::model::verb::Verb;
 use crate::model::vocabulary::Target;
-use crate::plan::document::{Evidence, Source, Summary};
+use crate::plan::document::{Estate, Evidence, Source, Summary};
 use crate::plan::live_digest;
 use crate::provider::state::{Desired, Limits};
 
@@ -84,6 +84,7 @@ pub(crate) fn small_plan() -> Plan {
         unlisted: vec![],
         live: live(),
         live_fields: vec![],
+        estate: Estate::default(),
         evidence: Evidence::default(),
     }
 }

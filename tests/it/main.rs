@@ -22,6 +22,7 @@ mod levers;
 mod live;
 mod locks;
 mod main_job;
+mod policy;
 mod proof;
 mod readme;
 mod refusals;

@@ -22,6 +22,7 @@ use super::levers::Levers;
 use super::output::Output;
 use super::parallelism::Parallelism;
 use super::plan::{requests, usable};
+use super::policies::Policies;
 use super::session::Session;
 use super::{Global, later, line};
 use crate::apply::{self, Applied, ApplyError, Ground, Stop};
@@ -76,6 +77,9 @@ pub struct Apply {
     approvals: Approvals,
 
     #[command(flatten)]
+    policies: Policies,
+
+    #[command(flatten)]
     levers: Levers,
 
     #[command(flatten)]
@@ -119,6 +123,7 @@ impl Apply {
             guided,
             format: ListFormat::Text,
             approvals: Approvals::default(),
+            policies: Policies::default(),
             levers: Levers::default(),
             parallelism: Parallelism::default(),
             later: later::Flags::default(),
@@ -153,6 +158,7 @@ pub fn run_asked(
     locked(command, &spec, global, env, output, |session, job| {
         session.asked = match &reviewed {
             Some(reviewed) => {
+                command.policies.judge(&reviewed.sealed, output)?;
                 session.approvals = reviewed.approvals(command, path, session)?;
                 reviewed.asked().clone()
             }
@@ -232,9 +238,10 @@ impl Job<'_> {
         if plan.plan().steps.is_empty() {
             return Ok(None);
         }
+        let sealed = saved::seal(plan.plan(), &session.key);
+        self.command.policies.judge(&sealed, self.output)?;
         self.command.approvals.refuse_fresh(&session.desired.approvals, plan.plan())?;
         session.block_on(self.interrupts.end(approve::asked(self.command, plan.plan(), self.output)))??;
-        let sealed = saved::seal(plan.plan(), &session.key);
         Ok(Some(Approved { plan, sealed }))
     }
 

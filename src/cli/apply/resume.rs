@@ -17,6 +17,7 @@ use crate::cli::levers::Levers;
 use crate::cli::output::Output;
 use crate::cli::parallelism::Parallelism;
 use crate::cli::plan::usable;
+use crate::cli::policies::Policies;
 use crate::cli::session::Session;
 use crate::cli::{Global, later, line};
 use crate::env::Env;
@@ -83,6 +84,7 @@ pub fn run(command: Resume, global: &Global, env: Env, output: &Rc<Output>) -> R
         guided,
         format,
         approvals: Approvals::default(),
+        policies: Policies::default(),
         levers: Levers::default(),
         parallelism,
         later: later::Flags::default(),

@@ -1,13 +1,13 @@
 //! What a plan is judged and bound by: declared IBM objects, as they are wished and as they are live.
 
 use crate::model::address::Address;
-use crate::model::evidence::Managed;
+use crate::model::evidence::{EstateInstance, Managed};
 use crate::model::observed::Observed;
 use crate::model::secret::DigestKey;
 use crate::provider::fields::Bound;
 use crate::provider::ibm::client::origin;
 use crate::provider::ibm::draft::seen;
-use crate::provider::ibm::state::{AuthMode, Instance, LiveInstance, LiveTeam, Team};
+use crate::provider::ibm::state::{AuthMode, Instance, LiveInstance, LiveTeam, Probe, Team};
 use crate::provider::state::{Desired, Snapshot};
 
 /// How many declared objects of each connection are live.
@@ -90,6 +90,26 @@ pub fn read_for_another(desired: &Desired, snapshot: &Snapshot) -> Vec<(Address,
         }
     }
     findings
+}
+
+/// Declared instances as they are wanted and as they are.
+pub fn estate(desired: &Desired, snapshot: &Snapshot) -> Vec<EstateInstance> {
+    let row = |(address, want): (&Address, &Instance)| {
+        let live = present(snapshot, address)?;
+        let probed = match live.probed {
+            Probe::Any => Some(AuthMode::Any.as_str().to_owned()),
+            Probe::IamOnly => Some(AuthMode::IamOnly.as_str().to_owned()),
+            Probe::Refused | Probe::Unknown => live.setting.clone(),
+        };
+        Some(EstateInstance {
+            address: address.clone(),
+            service: want.service.as_str().to_owned(),
+            region: live.region.clone(),
+            wanted_external_api_auth: want.external_api_auth.map(|mode| mode.as_str().to_owned()),
+            live_external_api_auth: probed,
+        })
+    };
+    instances(desired).filter_map(row).collect()
 }
 
 /// The origins of live instances, which follow from the spec and the region.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::address::Address;
-use crate::model::evidence::Managed;
+use crate::model::evidence::{EstateUser, Managed};
 use crate::model::observed::Observed;
 use crate::model::secret::DigestKey;
 use crate::model::vocabulary::TokenStatus;
@@ -96,6 +96,16 @@ fn unlisted(
         let tokens = live.bound(token.kind, at.name(), Some(token.id));
         rows.push((at, Bound { digest: tokens_digest(&tokens, key), fields: tokens_fields(&tokens) }));
     }
+}
+
+/// Declared users as they are.
+pub fn estate(desired: &Desired, snapshot: &Snapshot) -> Vec<EstateUser> {
+    let row = |(address, _): (&Address, &User)| {
+        let live = present(snapshot, address)?;
+        let (status, roles) = (live.status.clone(), live.roles.clone());
+        Some(EstateUser { address: address.clone(), status, roles })
+    };
+    users(desired).filter_map(row).collect()
 }
 
 /// What of a snapshot can't be what the spec means now: it was read for another wish.

@@ -1,0 +1,73 @@
+//! `--policy DIR`: Rego policies that judge a plan.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::exit::{Exit, Failure};
+use super::output::Output;
+use super::session::{bad_file, read_file};
+use crate::model::code;
+use crate::model::finding::Finding;
+use crate::model::source::Sources;
+use crate::review::policy::{Source, judge};
+
+/// Policies that judge the plan.
+#[derive(Args, Default)]
+pub struct Policies {
+    /// Judge the plan by the Rego policies of this folder, or file: rules `deny`, `violation` and `warn` of
+    /// the package `main`, on the plan's JSON. A denial exits with 3. May be given more than once
+    #[arg(long, value_name = "DIR")]
+    policy: Vec<PathBuf>,
+}
+
+impl Policies {
+    /// Tells what the policies say to a plan file's bytes; refuses the plan if one denies it.
+    pub fn judge(&self, plan: &[u8], output: &Output) -> Result<(), Failure> {
+        if self.policy.is_empty() {
+            return Ok(());
+        }
+        let findings = self.findings(plan)?;
+        let (denied, warned): (Vec<_>, Vec<_>) = findings.into_iter().partition(Finding::is_error);
+        output.findings(&warned, &Sources::default());
+        match denied.is_empty() {
+            true => Ok(()),
+            false => Err(Failure { exit: Exit::Refused, findings: denied, sources: Sources::default() }),
+        }
+    }
+
+    fn findings(&self, plan: &[u8]) -> Result<Vec<Finding>, Failure> {
+        let mut sources = Vec::new();
+        for path in &self.policy {
+            let before = sources.len();
+            gather(path, &mut sources)?;
+            if sources.len() == before {
+                return Err(broken(format!("{} holds no *.rego file", path.display())));
+            }
+        }
+        judge(&sources, plan).map_err(|error| broken(error.to_string()))
+    }
+}
+
+/// Every `*.rego` below a folder, in name order; tests (`*_test.rego`) are no policies.
+fn gather(path: &Path, sources: &mut Vec<Source>) -> Result<(), Failure> {
+    if !path.is_dir() {
+        let text = String::from_utf8(read_file(path)?);
+        let text = text.map_err(|_| broken(format!("{}: not UTF-8", path.display())))?;
+        sources.push(Source { name: path.display().to_string(), text });
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut paths: Vec<_> =
+        entries.map_err(|error| bad_file(path, &error))?.into_iter().map(|entry| entry.path()).collect();
+    paths.sort();
+    let is_policy = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        path.is_dir() || name.ends_with(".rego") && !name.ends_with("_test.rego")
+    };
+    paths.iter().filter(|path| is_policy(path)).try_for_each(|path| gather(path, sources))
+}
+
+fn broken(message: String) -> Failure {
+    Failure::new(Exit::Error, Finding::new(code::POLICY_BROKEN, message))
+}
