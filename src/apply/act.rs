@@ -65,6 +65,7 @@ impl<'r> Act<'r> {
             facts.nonce = Some(self.ground().env.dice.nonce());
         }
         let step = self.step;
+        let (reason, rationale) = self.run.why(step);
         let began = Record::Began {
             step: step.id.clone(),
             address: step.address.clone(),
@@ -72,8 +73,8 @@ impl<'r> Act<'r> {
             at: self.now(),
             attempt,
             facts: facts.clone(),
-            reason: self.run.reason(step),
-            rationale: None,
+            reason,
+            rationale,
         };
         self.record(began).await?;
         self.run.intent_is_kept(self.way.place);

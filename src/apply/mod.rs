@@ -32,6 +32,7 @@ use crate::env::Env;
 use crate::http::{Reader, Writer};
 use crate::model::address::Address;
 use crate::model::approval::Approval;
+use crate::model::change::Change;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::history::Facts;
@@ -154,8 +155,8 @@ struct Run<'a> {
     changed: RefCell<BTreeSet<Address>>,
     /// Facts of done steps.
     done: RefCell<BTreeMap<StepId, Facts>>,
-    /// Why each step is in the plan: the reason of its change.
-    reasons: BTreeMap<&'a StepId, &'a str>,
+    /// Why each step is in the plan: its change.
+    changes: BTreeMap<&'a StepId, &'a Change>,
     /// What became of each step, by its place in the plan.
     fates: RefCell<Vec<Fate>>,
     /// Objects that a step failed on or left in doubt, with that step: no other touches them.
@@ -190,7 +191,7 @@ struct Way<'a> {
 impl<'a> Run<'a> {
     fn new(admitted: &'a Admitted, ground: &'a Ground<'a>, journal: &'a Journal) -> Self {
         let plan = admitted.plan();
-        let reasons = plan.changes.iter().flat_map(|c| c.steps.iter().map(|id| (id, c.reason.as_str())));
+        let changes = plan.changes.iter().flat_map(|c| c.steps.iter().map(move |id| (id, c)));
         Self {
             steps: &plan.steps,
             ground,
@@ -198,7 +199,7 @@ impl<'a> Run<'a> {
             writer: power(admitted, &ground.reader),
             changed: RefCell::default(),
             done: taken_over(plan).into(),
-            reasons: reasons.collect(),
+            changes: changes.collect(),
             fates: plan.steps.iter().map(|_| Fate::Waiting).collect::<Vec<_>>().into(),
             broken: RefCell::default(),
             halted: Cell::new(false),
@@ -344,9 +345,10 @@ impl<'a> Run<'a> {
         self.changed.borrow().contains(address)
     }
 
-    /// Why a step is in the plan: its change's reason.
-    fn reason(&self, step: &Step) -> Option<String> {
-        self.reasons.get(&step.id).map(|reason| (*reason).to_owned())
+    /// Why a step is in the plan: its change's reason, and what people gave as theirs.
+    fn why(&self, step: &Step) -> (Option<String>, Option<String>) {
+        let change = self.changes.get(&step.id);
+        (change.map(|change| change.reason.clone()), change.and_then(|change| change.rationale.clone()))
     }
 
     fn context<'w>(&'w self, way: &'w Way<'_>) -> Context<'w> {

@@ -12,8 +12,8 @@ use super::format::ListFormat;
 use super::output::Output;
 use super::{Global, session};
 use crate::env::Env;
-use crate::model::address::Address;
 use crate::model::finding::Finding;
+use crate::model::prefix::Prefix;
 use crate::model::source::Sources;
 use crate::model::vocabulary::Period;
 use crate::report::history::{self, Story};
@@ -132,7 +132,7 @@ fn damage(survey: &Survey, state: &StateDir, output: &Output) -> Result<Exit, Fa
 /// Which lines are shown.
 struct Filter<'a> {
     command: &'a History,
-    address: Option<Address>,
+    address: Option<Prefix>,
     since: Timestamp,
     until: Timestamp,
 }
@@ -166,7 +166,7 @@ impl<'a> Filter<'a> {
     fn takes(&self, row: &Row) -> bool {
         let entry = &row.line.entry;
         let History { verb, apply, .. } = self.command;
-        let covered = |wanted: &Address| entry.address().is_some_and(|address| wanted.covers(address));
+        let covered = |wanted: &Prefix| entry.address().is_some_and(|address| wanted.covers(address));
         let of_apply = |wanted: &String| entry.apply().is_some_and(|apply| apply.starts_with(wanted));
         (self.since..self.until).contains(&row.line.at)
             && self.address.as_ref().is_none_or(covered)
@@ -175,7 +175,7 @@ impl<'a> Filter<'a> {
     }
 }
 
-fn address(text: &str) -> Result<Address, Failure> {
+fn address(text: &str) -> Result<Prefix, Failure> {
     text.parse().map_err(|error| Failure::usage(format!("--address: {error}"), "Write it as the plan does."))
 }
 

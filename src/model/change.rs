@@ -63,12 +63,23 @@ pub struct Change {
     /// The kind of object, for example `team_token`.
     pub kind: String,
     pub action: Action,
-    /// Why, with the user's rationale where there is one.
+    /// Why it is needed.
     pub reason: String,
+    /// Why people want it, where they said so: the spec's `rationale`, or `--reason`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rationale: Option<String>,
     pub fields: Vec<Field>,
     /// What else people should know: outages, mails to owners, last use.
     pub notes: Vec<String>,
     pub steps: Vec<StepId>,
+}
+
+impl Change {
+    /// Both reasons, as people read them.
+    pub fn why(&self) -> String {
+        let rationale = self.rationale.as_deref();
+        [Some(self.reason.as_str()), rationale].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
 }
 
 /// One attribute before and after.

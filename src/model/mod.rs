@@ -16,6 +16,7 @@ pub mod history;
 pub mod observed;
 pub mod outcome;
 pub mod prefix;
+pub mod reverse;
 pub mod secret;
 pub mod source;
 pub mod step;

@@ -17,6 +17,7 @@ use crate::model::change::{Action, Change, Waiting};
 pub use crate::model::evidence::{
     Amends, CallerEvidence, Covered, EnabledCount, Estate, Evidence, VisibleTeam, VisibleTeams,
 };
+use crate::model::reverse::Reverse;
 use crate::model::secret::{Digest, DigestKey};
 use crate::model::step::{Expect, Step, StepId};
 use crate::model::unlisted::UnlistedToken;
@@ -67,6 +68,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     pub invariants: Vec<Invariant>,
     pub findings: Vec<PlanFinding>,
+    /// The way back from each lock.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reverse: Vec<Reverse>,
     pub waiting: Vec<Waiting>,
     /// How old the live tokens are that have a rotation, and when it is due.
     #[serde(default)]

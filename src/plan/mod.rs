@@ -5,6 +5,7 @@ pub mod check;
 pub mod document;
 mod graph;
 mod incident;
+mod reverse;
 pub mod rules;
 #[cfg(test)]
 mod sample;
@@ -93,7 +94,9 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
         plan.ages.extend(draft.ages);
         plan.unlisted.extend(draft.unlisted);
         covered.extend(draft.covered);
-        for drafted in draft.changes {
+        for mut drafted in draft.changes {
+            drafted.change.rationale =
+                rationale(&drafted.change, asked, lens.as_ref().unwrap_or(inputs.desired));
             plan.changes.push(drafted.change);
             steps.extend(drafted.steps);
         }
@@ -115,12 +118,22 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
     }
     amend(&mut plan, inputs.history, covered);
     tell_windows(&mut plan);
+    plan.reverse = reverse::of(&plan);
     plan.live_digest = live_digest(&plan.live, inputs.key);
     plan.live_fields = live_fields(&plan.live, inputs);
     plan.summary = Summary::of(&plan.changes, &plan.steps);
     plan.findings = findings.iter().map(PlanFinding::from).collect();
     plan.invariants = check::judge(&plan);
     Planned { plan, findings }
+}
+
+/// What people gave as the why of a change: with a lever, else in the spec.
+fn rationale(change: &Change, asked: &Asked, desired: &Desired) -> Option<String> {
+    match &asked.unlock {
+        Some(unlock) => Some(unlock.reason.clone()),
+        None if change.action == Action::Rotate => registry::rationale(desired, &change.address),
+        None => None,
+    }
 }
 
 /// Resets of the interrupted apply that count: the lock needs each like one of this plan. And the
@@ -206,6 +219,7 @@ fn empty(inputs: &Inputs<'_>) -> Plan {
         steps: Vec::new(),
         invariants: Vec::new(),
         findings: Vec::new(),
+        reverse: Vec::new(),
         waiting: Vec::new(),
         ages: Vec::new(),
         unlisted: Vec::new(),

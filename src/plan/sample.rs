@@ -127,7 +127,7 @@ pub fn unreadable(address: &Address) -> Finding {
 pub fn story(planned: &Planned) -> String {
     let plan = &planned.plan;
     let mut lines: Vec<String> =
-        plan.changes.iter().map(|c| format!("{} {}: {}", c.action.as_str(), c.address, c.reason)).collect();
+        plan.changes.iter().map(|c| format!("{} {}: {}", c.action.as_str(), c.address, c.why())).collect();
     lines.extend(steps(plan));
     lines.extend(plan.waiting.iter().map(|w| {
         let until = w.until.map_or(String::new(), |at| format!(" until {at}"));

@@ -67,7 +67,7 @@ pub fn due(rotate: &Rotate, issued: Issued, now: Timestamp) -> Option<Due> {
     let Some(earliest) = issued.earliest() else {
         let incident = rotate.issued_after.is_some();
         return asked.then(|| Due {
-            reason: with_rationale(unknown(issued), rotate),
+            reason: unknown(issued),
             only_unknown_age: true,
             incident,
             asked: false,
@@ -87,8 +87,7 @@ pub fn due(rotate: &Rotate, issued: Issued, now: Timestamp) -> Option<Due> {
         (_, None, Some(max)) => format!("{}, max_age {max}", unknown(issued)),
     };
     let only_unknown_age = issued.at().is_none();
-    let (reason, incident) = (with_rationale(reason, rotate), before.is_some());
-    Some(Due { reason, only_unknown_age, incident, asked: false })
+    Some(Due { reason, only_unknown_age, incident: before.is_some(), asked: false })
 }
 
 /// When the next rotation is due, at the latest.
@@ -135,13 +134,6 @@ fn when(due: Timestamp, now: Timestamp) -> String {
     match due > now {
         true => format!("due in {}", Period::between(now, due).rough()),
         false => format!("{} late", Period::between(due, now).rough()),
-    }
-}
-
-fn with_rationale(reason: String, rotate: &Rotate) -> String {
-    match &rotate.rationale {
-        Some(rationale) => format!("{reason}; {rationale}"),
-        None => reason,
     }
 }
 

@@ -39,9 +39,7 @@ impl Context<'_> {
         if !self.asked.rotates(address) {
             return by_conditions;
         }
-        let rationale = rotate.and_then(|rotate| rotate.rationale.clone());
-        let also = by_conditions.as_ref().map(|due| due.reason.clone()).or(rationale);
-        let also = also.map_or(String::new(), |also| format!("; {also}"));
+        let also = by_conditions.as_ref().map_or(String::new(), |due| format!("; {}", due.reason));
         Some(Due {
             reason: format!("asked for with --rotate{also}"),
             only_unknown_age: false,
@@ -101,6 +99,7 @@ pub fn change(address: &Address, kind: &str, action: Action, reason: impl Into<S
         kind: kind.to_owned(),
         action,
         reason: reason.into(),
+        rationale: None,
         fields: Vec::new(),
         notes: Vec::new(),
         steps: Vec::new(),

@@ -129,6 +129,15 @@ pub fn protected(desired: &Desired) -> Vec<Address> {
     [ibm::evidence::protected(desired), logicmonitor::evidence::protected(desired)].concat()
 }
 
+/// What the spec gives as the why of an object's rotations.
+pub fn rationale(desired: &Desired, address: &Address) -> Option<String> {
+    let (connection, owner) = (address.of_connection(), address.lane());
+    let team = || desired.ibm.get(&connection)?.instances.get(&owner)?.teams.get(address)?.rotate.as_ref();
+    let token =
+        || desired.logicmonitor.get(&connection)?.users.get(&owner)?.tokens.get(address)?.rotate.as_ref();
+    team().or_else(token)?.rationale.clone()
+}
+
 /// What binds a plan to every object of a snapshot: its digest, and its fields.
 pub fn bound(desired: &Desired, snapshot: &Snapshot, key: &DigestKey) -> BTreeMap<Address, Bound> {
     let ibm = ibm::evidence::bound(desired, snapshot, key);

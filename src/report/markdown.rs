@@ -5,7 +5,7 @@
 //! neither format, link, mention nor close anything: it is escaped, and stands in `code` where it is
 //! a name.
 
-use super::rows::{ChangeRow, FieldRow, FindingRow, LeftRow, Notice, Rows, StepRow, WaitingRow};
+use super::rows::{ChangeRow, FieldRow, FindingRow, LeftRow, Notice, ReverseRow, Rows, StepRow, WaitingRow};
 use super::style::Style;
 use crate::report::diff;
 
@@ -21,6 +21,7 @@ pub fn plan(rows: &Rows, subject: &str) -> String {
     page.section("findings", "", rows.findings.iter().map(finding), "\n");
     page.section("steps", STEPS, rows.steps.iter().map(step), "\n");
     page.folded("change", "changes", rows.changes.iter().map(change));
+    page.folded("way back from a lock", "ways back from locks", rows.reverse.iter().map(reverse));
     page.folded("object waits", "objects wait", rows.waiting.iter().map(waiting));
     page.folded(
         "reason why things stay exposed",
@@ -139,6 +140,13 @@ fn step(row: &StepRow) -> String {
         only_if.as_ref().map(|only_if| format!("<br>only if {}", code(only_if))).unwrap_or_default();
     let [after, last_use] = [after, last_use].map(|cell| cell.as_deref().map(prose).unwrap_or_default());
     format!("| {number} | {verb} | {}{to}{only_if} | {after} | {undo} | {last_use} |\n", code(address))
+}
+
+fn reverse(row: &ReverseRow) -> String {
+    let ReverseRow { instance, how, steps, lost } = row;
+    let steps = steps.iter().zip(1..).map(|(step, n)| format!("  {n}. {}\n", prose(step)));
+    let lost = lost.iter().map(|lost| format!("  - can't be undone: {}\n", prose(lost)));
+    format!("- {}: {}\n{}", code(instance), prose(how), steps.chain(lost).collect::<String>())
 }
 
 fn finding(row: &FindingRow) -> String {

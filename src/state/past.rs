@@ -67,7 +67,8 @@ fn setting(line: &Line, step: &Finished) -> Option<(String, Timestamp)> {
 
 fn hold(line: &Line, step: &Finished) -> Option<Hold> {
     let until = step.facts.hold_until?;
-    Some(Hold { until, reason: line.reason.clone().unwrap_or_default(), by: line.by.clone() })
+    let reason = step.rationale.as_ref().or(line.reason.as_ref()).cloned().unwrap_or_default();
+    Some(Hold { until, reason, by: line.by.clone() })
 }
 
 /// The id, if a step was on another live object of this address: a token that the present one

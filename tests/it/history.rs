@@ -61,6 +61,8 @@ fn it_tells_who_when_why_and_how_long_a_value_lived() {
     let [first, second] = document["lines"].as_array().unwrap().as_slice() else { panic!() };
     assert_eq!(first["facts"]["fingerprint"], second["facts"]["old_fingerprint"]);
     assert_eq!(second["lived_seconds"].as_u64().unwrap() / 86_400, 100);
+    assert_eq!((&first["rationale"], &second["rationale"]), (&"TRA-12".into(), &"TRA-12".into()));
+    assert!(lines[2].ends_with("; TRA-12"), "{}", lines[2]);
     let ci = serde_json::json!({
         "system": "gitlab-ci", "job": "https://gl.example/jobs/7", "commit": "c0ffee"
     });
@@ -115,6 +117,9 @@ fn filters_choose_lines_and_the_newest_is_last() {
             .iter()
             .all(|line| line.contains("logicmonitor.acme"))
     );
+    let teams = told(&json(&place, &["--address", "ibm.prod.mon-prod.team"]));
+    assert!(!teams.is_empty() && teams.iter().all(|line| line.starts_with("reset ibm.prod.mon-prod.team[")));
+    assert!(told(&json(&place, &["--address", "ibm"])).len() > teams.len());
     history(&place, &["--verb", "frobnicate"]).exits(1).says("possible values");
     history(&place, &["--address", "mon-dev["]).exits(1).says("--address");
     history(&place, &["--since", "yesterday"]).exits(1).says("2026-11-01");

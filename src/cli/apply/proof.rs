@@ -221,6 +221,7 @@ mod tests {
             kind: "api_token".into(),
             action: Action::Enable,
             reason: "it is declared".into(),
+            rationale: None,
             fields,
             notes: vec![],
             steps: vec![],

@@ -7,6 +7,7 @@
 mod limits;
 mod order;
 mod retire;
+mod reverse;
 mod unlisted;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::reverse::way_back;
 use super::{Verdict, View, callers, has_need, is_caller, list, retire, unlisted, verdict};
 use crate::model::change::Action;
 use crate::model::evidence::VisibleTeam;
@@ -57,6 +58,7 @@ fn well_formed(view: &View<'_>) -> Vec<String> {
         }
     }
     reviewed(view, &mut breaks);
+    way_back(view, &mut breaks);
     break_glass(view, &mut breaks);
     breaks
 }

@@ -93,6 +93,23 @@ const BREAKS: &[(&str, &str, Break)] = &[
         let unlock = p.steps.remove(at);
         p.steps.push(unlock);
     }),
+    ("forget the way back from a lock", "I1", |p, _| p.reverse.clear()),
+    ("forget a reset on the way back", "I1", |p, pick| {
+        let steps = &mut p.reverse[0].steps;
+        let at = 1 + pick % (steps.len() - 1);
+        steps.remove(at);
+    }),
+    ("forget the unlock on the way back", "I1", |p, _| drop(p.reverse[0].steps.remove(0))),
+    ("hide what can't be undone", "I1", |p, pick| {
+        let lost = &mut p.reverse[0].lost;
+        let at = pick % lost.len();
+        lost.remove(at);
+    }),
+    ("tell a way back of what is not locked", "I1", |p, _| {
+        let mut way = p.reverse[0].clone();
+        way.instance = prod().owner("old");
+        p.reverse.push(way);
+    }),
     ("drop a team's reset altogether", "I1", |p, pick| {
         let id = invalidate(p, pick).id.clone();
         remove(p, &id);

@@ -263,7 +263,7 @@ lock mon: the spec wants IAM tokens alone
 2 reset mon.team["Ops"] invalidate
 3 lock mon after 2 reset-before-lock, 2 reset-before-lock
 error plan::ambiguous mon.team["Ops"]: several visible teams stand for it: id 1, id 2
-refused I1: two steps have one id; two changes have `reset mon.team["Ops"]`
+refused I1: two steps have one id; two changes have `reset mon.team["Ops"]`; the way back from lock 3 does not reset every visible team
 
 "#]]
     );
@@ -282,4 +282,23 @@ refused I1: lock 1 of mon covers no visible team
 "#]]
     );
     assert!(ibm(wants(Some(Any)), is(IamOnly, &[])).story().contains("error plan::unreadable"));
+}
+
+#[test]
+fn a_lock_tells_the_way_back_and_what_no_way_leads_back_to() {
+    let want = with_team(wants(Some(IamOnly)), "Ops", plain_team());
+    let want = Instance { other_teams: OtherTeams::Ignore, ..want };
+    let plan = ibm(want, is(Any, &["Ops", "Web"])).admitted();
+    let [way] = plan.reverse.as_slice() else { panic!("{:?}", plan.reverse) };
+    let steps: Vec<_> = way.steps.iter().map(|step| format!("{} {}", step.verb, step.address)).collect();
+    // a team that the lock leaves out is reset by the unlock all the same
+    assert_eq!(
+        steps,
+        ["unlock ibm.prod.mon", "reset ibm.prod.mon.team[\"Ops\"]", "reset ibm.prod.mon.team[\"Web\"]"]
+    );
+    assert_eq!(way.steps[0].undoes.as_ref(), Some(&plan.steps[1].id));
+    let lost: Vec<_> = way.lost.iter().map(|lost| &lost.step).collect();
+    assert_eq!(lost, [&plan.steps[0].id]);
+    let unlock = ibm(wants(Some(Any)), is(IamOnly, &["Ops"])).admitted();
+    assert!(unlock.reverse.is_empty());
 }

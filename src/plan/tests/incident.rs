@@ -21,7 +21,7 @@ fn incident(mut world: World, scope: &[&str]) -> World {
 fn told(world: &World) -> String {
     let plan = world.admitted();
     assert!(!plan.complete);
-    let changes = plan.changes.iter().map(|c| format!("{} {}: {}\n", c.action.as_str(), c.address, c.reason));
+    let changes = plan.changes.iter().map(|c| format!("{} {}: {}\n", c.action.as_str(), c.address, c.why()));
     let steps = plan.steps.iter().map(|s| format!("  {}\n", s.id));
     let left = plan.extent.not_rotated.iter().map(|row| {
         let ids = if row.token_ids.is_empty() { String::new() } else { format!(" {:?}", row.token_ids) };

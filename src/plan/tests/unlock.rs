@@ -53,9 +53,9 @@ fn it_is_a_plan_of_its_own_with_the_reset_of_every_team() {
     tells!(
         world,
         str![[r#"
-unlock mon: break-glass: INC-7
-invalidate mon.team["Ops"]: earlier tokens may work again after the unlock
-invalidate mon.team["Web"]: earlier tokens may work again after the unlock
+unlock mon: break-glass; INC-7
+invalidate mon.team["Ops"]: earlier tokens may work again after the unlock; INC-7
+invalidate mon.team["Web"]: earlier tokens may work again after the unlock; INC-7
 1 unlock mon
 2 reset mon.team["Ops"] invalidate after 1 unlock-before-reset
 3 reset mon.team["Web"] invalidate after 1 unlock-before-reset

@@ -35,6 +35,7 @@ pub fn plan(rows: &Rows, ages: &[AgeRow], subject: &str) -> String {
                     section { h2 { "Steps" } (tables::steps(rows)) }
                     section { h2 { "Changes" } @for row in &rows.changes { (tables::change(row)) } }
                 }
+                (tables::reverse(rows))
                 (tables::waiting(rows))
                 (tables::groups("Possibly exposed, and not rotated by this plan", &rows.left))
                 (tables::groups("Tokens that the spec does not declare", &rows.unlisted))

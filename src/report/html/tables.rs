@@ -115,6 +115,21 @@ fn finding(row: &FindingRow) -> Markup {
     }
 }
 
+pub fn reverse(rows: &Rows) -> Markup {
+    html! {
+        @if !rows.reverse.is_empty() {
+            section {
+                h2 { "To undo a lock later" }
+                @for row in &rows.reverse {
+                    p { code { (row.instance) } ": " (row.how) }
+                    ol { @for step in &row.steps { li { (step) } } }
+                    @for lost in &row.lost { p { "can't be undone: " (lost) } }
+                }
+            }
+        }
+    }
+}
+
 pub fn waiting(rows: &Rows) -> Markup {
     html! {
         @if !rows.waiting.is_empty() {

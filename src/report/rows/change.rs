@@ -38,13 +38,13 @@ impl FieldRow {
 }
 
 pub fn row(view: &View<'_>, change: &Change) -> ChangeRow {
-    let Change { address, kind, action, reason, fields, notes, steps } = change;
+    let Change { address, kind, action, reason: _, rationale: _, fields, notes, steps } = change;
     ChangeRow {
         address: safe::shown(address),
         kind: safe::line(kind).into_owned(),
         action: *action,
         sentence: sentence(*action),
-        reason: safe::line(reason).into_owned(),
+        reason: safe::line(&change.why()).into_owned(),
         fields: fields.iter().map(field).collect(),
         notes: notes.iter().map(|note| safe::line(note).into_owned()).collect(),
         step_count: steps.len(),

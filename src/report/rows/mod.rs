@@ -6,6 +6,7 @@ mod age;
 mod change;
 mod exposure;
 mod opening;
+mod reverse;
 mod step;
 mod tail;
 mod unlisted;
@@ -21,6 +22,7 @@ use crate::report::style::Tone;
 pub use age::AgeRow;
 pub use change::{ChangeRow, FieldRow};
 pub use exposure::LeftRow;
+pub use reverse::ReverseRow;
 pub use step::{NeedRow, StepRow};
 pub use tail::{CountRow, FindingRow, InvariantRow, WaitingRow};
 
@@ -35,6 +37,8 @@ pub struct Rows {
     /// In execution order.
     pub steps: Vec<StepRow>,
     pub findings: Vec<FindingRow>,
+    /// The way back from each lock.
+    pub reverse: Vec<ReverseRow>,
     pub waiting: Vec<WaitingRow>,
     /// Tokens whose rotation is late or soon due, or whose age is unknown, and that stay as they are.
     pub ages: Vec<AgeRow>,
@@ -74,6 +78,7 @@ impl Rows {
             changes: plan.changes.iter().map(|change| change::row(&view, change)).collect(),
             steps: plan.steps.iter().zip(1..).map(|(step, number)| step::row(&view, step, number)).collect(),
             findings: tail::findings(&view),
+            reverse: plan.reverse.iter().map(|way| reverse::row(&view, way)).collect(),
             waiting: plan.waiting.iter().map(tail::waiting).collect(),
             ages,
             due_later,

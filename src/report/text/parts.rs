@@ -2,7 +2,7 @@
 
 use crate::plan::document::Plan;
 use crate::report::check;
-use crate::report::rows::{AgeRow, FindingRow, LeftRow, Notice, Rows, WaitingRow};
+use crate::report::rows::{AgeRow, FindingRow, LeftRow, Notice, ReverseRow, Rows, WaitingRow};
 use crate::report::style::{Style, Tone};
 
 /// Lines about the plan as a whole; empty for an ordinary one.
@@ -38,6 +38,15 @@ fn finding(row: &FindingRow, style: &Style) -> String {
     let about = address.as_ref().map(|address| format!("{address}: ")).unwrap_or_default();
     let help = help.map(|help| format!("    help: {help}\n")).unwrap_or_default();
     format!("  {head}\n    {about}{}\n{help}", message.replace('\n', "\n    "))
+}
+
+pub fn reverse(rows: &Rows, style: &Style) -> String {
+    let ways = rows.reverse.iter().map(|ReverseRow { instance, how, steps, lost }| {
+        let steps: String = steps.iter().zip(1..).map(|(step, n)| format!("    {n}. {step}\n")).collect();
+        let lost: String = lost.iter().map(|lost| format!("    can't be undone: {lost}\n")).collect();
+        format!("  {instance}: {how}\n{steps}{lost}")
+    });
+    titled("To undo a lock later:", ways.collect(), style)
 }
 
 pub fn waiting(rows: &Rows, style: &Style) -> String {

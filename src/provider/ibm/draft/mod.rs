@@ -120,8 +120,8 @@ fn conflict(address: &Address, stored: AuthMode, probed: AuthMode) -> Finding {
 
 impl<'a> Scene<'a> {
     fn compare(self, mode: AuthMode, draft: &mut Draft) {
-        if let Some(asked) = self.cx.asked.unlocks(self.address) {
-            self.break_glass(asked, mode, draft);
+        if self.unlocks() {
+            self.break_glass(mode, draft);
             return;
         }
         if let Some(hold) = self.hold().filter(|_| mode == AuthMode::Any) {

@@ -1,16 +1,15 @@
 //! Break-glass: an instance that is opened by hand, and one that is left open for a while.
 
 use super::Scene;
-use crate::model::asked::AskedUnlock;
 use crate::model::history::Hold;
 use crate::provider::draft::Draft;
 use crate::provider::ibm::state::AuthMode;
 
 impl Scene<'_> {
     /// The unlock that was asked for and what must follow it, and nothing else of the instance.
-    pub(super) fn break_glass(self, asked: &AskedUnlock, mode: AuthMode, draft: &mut Draft) {
+    pub(super) fn break_glass(self, mode: AuthMode, draft: &mut Draft) {
         match mode {
-            AuthMode::IamOnly => self.unlock_because(&format!("break-glass: {}", asked.reason), draft),
+            AuthMode::IamOnly => self.unlock_because("break-glass", draft),
             AuthMode::Any => {
                 self.owed_resets(draft);
                 let (what, until) = match self.hold() {
