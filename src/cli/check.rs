@@ -6,12 +6,14 @@ use clap::Args;
 
 use super::approvals::Approvals;
 use super::exit::{Exit, Failure};
+use super::format::FindingFormat;
 use super::output::Output;
-use super::plan::errors;
+use super::plan::{broken, errors};
 use super::policies::Policies;
 use super::{Global, show};
 use crate::env::Env;
 use crate::model::approval::Approval;
+use crate::model::finding::Finding;
 use crate::model::source::Sources;
 use crate::plan::check;
 use crate::provider::state::Approvals as Wish;
@@ -33,6 +35,10 @@ pub struct Check {
 
     #[command(flatten)]
     policies: Policies,
+
+    /// How findings are printed: SARIF and JUnit hold what breaks an invariant and what the policies say
+    #[arg(long, value_enum, default_value = "text")]
+    format: FindingFormat,
 }
 
 pub fn run(command: &Check, global: &Global, env: &Env, output: &Output) -> Result<Exit, Failure> {
@@ -43,6 +49,13 @@ pub fn run(command: &Check, global: &Global, env: &Env, output: &Output) -> Resu
     };
     let asked = (command.file.as_path(), saved.bytes.as_slice());
     let approvals = command.approvals.of(&Wish::default(), &plan, asked, &who(env), env.clock.now())?;
+    if command.format != FindingFormat::Text {
+        let findings = [broken(&plan), command.policies.findings(&saved.bytes)?].concat();
+        let refused = findings.iter().any(Finding::is_error);
+        let document = command.format.document(&findings, &Sources::default(), &plan.spec_path);
+        output.data(document.unwrap_or_default().as_bytes());
+        return Ok(if refused { Exit::Refused } else { exit });
+    }
     output.data(report::check::admitted(&plan, &output.style).as_bytes());
     output.findings(&errors(&plan), &Sources::default());
     output.say(&seal);

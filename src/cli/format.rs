@@ -1,10 +1,15 @@
 //! The forms in which a plan is printed, by `plan` and by `show`.
 
+use std::path::Path;
+
 use clap::ValueEnum;
 
 use super::Global;
 use super::output::Output;
+use crate::model::finding::Finding;
+use crate::model::source::Sources;
 use crate::plan::document::Plan;
+use crate::report::annotations;
 use crate::report::rows::Rows;
 use crate::report::style::Style;
 use crate::report::{graph, html, json, markdown, text};
@@ -24,6 +29,30 @@ pub enum Format {
     Dot,
     /// The step graph, as GitHub and GitLab draw it inside Markdown
     Mermaid,
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FindingFormat {
+    /// For people
+    Text,
+    /// SARIF 2.1.0, for annotations of a code review
+    Sarif,
+    /// JUnit XML, for test reports
+    Junit,
+}
+
+impl FindingFormat {
+    /// The findings as a document; none for people, who are told each as it comes. `subject` stands for the
+    /// place of those that have none.
+    pub fn document(self, findings: &[Finding], sources: &Sources, subject: &Path) -> Option<String> {
+        let subject = subject.to_string_lossy();
+        match self {
+            Self::Text => None,
+            Self::Sarif => Some(annotations::sarif(findings, sources, &subject)),
+            Self::Junit => Some(annotations::junit(findings, sources, &subject)),
+        }
+    }
 }
 
 /// How a list is printed.

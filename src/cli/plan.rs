@@ -249,11 +249,16 @@ pub fn usable(planned: Planned) -> Result<check::Admitted, Failure> {
 /// What the checker admits; else each error and each invariant that does not hold is a finding.
 pub fn admitted(plan: Document) -> Result<check::Admitted, Failure> {
     check::admit(plan).map_err(|refused| {
-        let broken = refused.invariants.iter().filter(|invariant| !invariant.holds);
-        let broken = broken.map(|i| Finding::new(refusal(&i.id, &i.proof), format!("{}: {}", i.id, i.proof)));
-        let findings = errors(&refused).into_iter().chain(broken).collect();
+        let findings = broken(&refused);
         Failure { exit: Exit::Refused, findings, sources: Sources::default() }
     })
+}
+
+/// Each error of a plan, and each invariant that does not hold.
+pub fn broken(plan: &Document) -> Vec<Finding> {
+    let broken = plan.invariants.iter().filter(|invariant| !invariant.holds);
+    let broken = broken.map(|i| Finding::new(refusal(&i.id, &i.proof), format!("{}: {}", i.id, i.proof)));
+    errors(plan).into_iter().chain(broken).collect()
 }
 
 /// Why a plan is refused whatever its invariants say: it was made although something was wrong.

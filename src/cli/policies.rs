@@ -24,9 +24,6 @@ pub struct Policies {
 impl Policies {
     /// Tells what the policies say to a plan file's bytes; refuses the plan if one denies it.
     pub fn judge(&self, plan: &[u8], output: &Output) -> Result<(), Failure> {
-        if self.policy.is_empty() {
-            return Ok(());
-        }
         let findings = self.findings(plan)?;
         let (denied, warned): (Vec<_>, Vec<_>) = findings.into_iter().partition(Finding::is_error);
         output.findings(&warned, &Sources::default());
@@ -36,7 +33,11 @@ impl Policies {
         }
     }
 
-    fn findings(&self, plan: &[u8]) -> Result<Vec<Finding>, Failure> {
+    /// What the policies say to a plan file's bytes.
+    pub fn findings(&self, plan: &[u8]) -> Result<Vec<Finding>, Failure> {
+        if self.policy.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut sources = Vec::new();
         for path in &self.policy {
             let before = sources.len();

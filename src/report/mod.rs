@@ -3,6 +3,7 @@
 //! Everything here is a function of its arguments to a text, except [`progress`], which writes as
 //! events come. Text that others wrote (names, notes, reasons, files) passes through [`safe`].
 
+pub mod annotations;
 pub mod check;
 pub mod diff;
 pub mod events;

@@ -43,6 +43,18 @@ fn a_denial_stops_plan_check_and_apply_and_names_rule_and_object() {
     let told = denied(&["apply", "a.plan", "--format", "json"]);
     assert_eq!(crate::events::events(&told).last().unwrap()["result"], "refused");
     place.run(&["check", "a.plan", "--policy", POLICIES]).exits(3).says("deny_open_production");
+    let sarif = place.run(&["check", "a.plan", "--policy", POLICIES, "--format", "sarif"]).exits(3).stdout;
+    let sarif: serde_json::Value = serde_json::from_str(&sarif).unwrap();
+    assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "tokenform::policy::denied", "{sarif}");
+    place.run(&["check", "a.plan", "--format", "junit"]).exits(0).says("failures=\"0\"");
+    place.write("slip.yaml", "version: 1\nibmm: {}\n");
+    let slip = place.run(&["validate", "slip.yaml", "--format", "sarif"]).exits(1);
+    let slip: serde_json::Value = serde_json::from_str(&slip.stdout).unwrap();
+    let place_of = &slip["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert_eq!(
+        (&place_of["artifactLocation"]["uri"], &place_of["region"]["startLine"]),
+        (&"slip.yaml".into(), &2.into())
+    );
     let tape = place.tape(&format!("{SPEC}/.tokenform/sandbox/tape.jsonl"));
     assert!(tape.iter().all(|entry| entry["effect"] == ""), "something was changed");
     let friday = format!("{POLICIES}/no_deletes_on_friday.rego");
