@@ -3,6 +3,7 @@
 mod adoption;
 mod approvals;
 mod bad_input;
+mod ci;
 mod cli;
 mod crash;
 mod credentials;
