@@ -163,7 +163,7 @@ fn while_it_settles_the_first_ends_the_looking_and_the_second_the_look() {
     ended(child).exits(130).says("3 in doubt").says("not settled yet");
     // Once: the look comes to its end, and no other step is looked at.
     server.ask("POST /__sandbox/faults", r#"{"on":{"path":"/api/token"},"do":{"delay":"2s"}}"#);
-    let mut child = start(&place, &server, &APPLY);
+    let mut child = start(&place, &server, &[&APPLY[..], &["--parallelism", "1"]].concat());
     heard(&mut child, "begun");
     signal(&child, Signal::INT);
     ended(child).exits(130).says("1 done").says("2 in doubt").says("not settled yet");

@@ -46,41 +46,44 @@ ibm:
 
 const APPLY: [&str; 5] = ["apply", "spec.yaml", "--auto-approve", "--parallelism", "1"];
 
+const PATCH: &str = r#"{"method":"PATCH"}"#;
+const RESET: &str = r#"{"path":"/api/token/reset"}"#;
+
 /// Starts an apply whose request of a kind is never answered, and kills it there.
 fn killed_at(place: &Place, server: &Server, args: &[&str], on: &str) {
-    killed_by(place, server, args, &format!(r#"{{"on":{on},"do":"hang"}}"#));
+    let step = if on == PATCH { "lock" } else { "reset" };
+    killed_by(place, server, args, &format!(r#"{{"on":{on},"do":"hang"}}"#), step);
 }
 
-/// The same with another fault that lets nothing come.
-fn killed_by(place: &Place, server: &Server, args: &[&str], fault: &str) {
+/// The same with another fault that lets nothing come to a step of this verb.
+fn killed_by(place: &Place, server: &Server, args: &[&str], fault: &str, step: &str) {
     server.ask("POST /__sandbox/faults", fault);
     let mut command = place.command(args);
     let child = command.env("PATH", "/usr/bin:/bin").envs(&server.vars);
     let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    until_it_hangs(place, &mut child);
+    until_it_hangs(place, &mut child, step);
     child.kill().unwrap();
     child.wait().unwrap();
     server.ask("DELETE /__sandbox/faults", "");
 }
 
-/// The journal grows no more: the request that is never answered is on its way.
-fn until_it_hangs(place: &Place, child: &mut Child) {
+/// The step whose request is never answered has begun, and its request has had time to leave.
+fn until_it_hangs(place: &Place, child: &mut Child, step: &str) {
     let journal = place.path(".tokenform/journal/current.jsonl");
-    let length = || std::fs::metadata(&journal).map_or(0, |meta| meta.len());
-    let (mut last, mut still) = (0, 0);
-    while still < 20 {
+    let began = format!(r#"{{"began":{{"step":"{step}"#);
+    let last = || std::fs::read_to_string(&journal).unwrap_or_default().lines().last().map(str::to_owned);
+    while !last().is_some_and(|line| line.starts_with(&began)) {
         assert!(child.try_wait().unwrap().is_none(), "it ended, and should have hung");
-        std::thread::sleep(Duration::from_millis(50));
-        still = if length() > 0 && length() == last { still + 1 } else { 0 };
-        last = length();
+        std::thread::sleep(Duration::from_millis(20));
     }
+    std::thread::sleep(Duration::from_millis(500));
 }
 
 #[test]
 fn resume_finishes_the_approved_plan_without_a_question_and_repeats_no_reset() {
     let (place, server) = place("ANY");
     spec(&place, &server, "IAM_ONLY");
-    killed_at(&place, &server, &APPLY, r#"{"method":"PATCH"}"#);
+    killed_at(&place, &server, &APPLY, PATCH);
     let resets = server.effects().iter().filter(|effect| *effect == "reset").count();
     assert_eq!(resets, 2);
     server.run(&place, &["status", "spec.yaml"]).exits(6).says("tokenform resume");
@@ -96,7 +99,7 @@ fn resume_finishes_the_approved_plan_without_a_question_and_repeats_no_reset() {
 fn resume_makes_the_resets_that_an_interrupted_unlock_still_owes() {
     let (place, server) = place("IAM_ONLY");
     spec(&place, &server, "ANY");
-    killed_at(&place, &server, &APPLY, r#"{"path":"/api/token/reset"}"#);
+    killed_at(&place, &server, &APPLY, RESET);
     assert_eq!(server.effects(), ["unlock"]);
     server.run(&place, &["resume", "spec.yaml"]).exits(0);
     assert_eq!(server.effects(), ["unlock", "reset", "reset"]);
@@ -107,7 +110,7 @@ fn resume_makes_the_resets_that_an_interrupted_unlock_still_owes() {
 fn applying_the_same_spec_makes_them_as_well() {
     let (place, server) = place("IAM_ONLY");
     spec(&place, &server, "ANY");
-    killed_at(&place, &server, &APPLY, r#"{"path":"/api/token/reset"}"#);
+    killed_at(&place, &server, &APPLY, RESET);
     server.run(&place, &APPLY).exits(0);
     assert_eq!(server.effects(), ["unlock", "reset", "reset"]);
 }
@@ -116,10 +119,10 @@ const UNLOCK: [&str; 8] =
     ["unlock", "mon", "spec.yaml", "--reason", "INC-7", "--for", "4h", "--auto-approve"];
 
 /// An unlock by hand goes on wherever it was killed; its hold is kept.
-fn unlock_killed_by(fault: &str, go_on: &[&str]) {
+fn unlock_killed_by(fault: &str, step: &str, go_on: &[&str]) {
     let (place, server) = place("IAM_ONLY");
     spec(&place, &server, "IAM_ONLY");
-    killed_by(&place, &server, &UNLOCK, fault);
+    killed_by(&place, &server, &UNLOCK, fault, step);
     assert_eq!(server.effects(), ["unlock"]);
     server.run(&place, go_on).exits(0);
     assert_eq!(server.effects(), ["unlock", "reset", "reset"]);
@@ -129,17 +132,17 @@ fn unlock_killed_by(fault: &str, go_on: &[&str]) {
 
 #[test]
 fn resume_finishes_an_unlock_by_hand() {
-    unlock_killed_by(r#"{"on":{"path":"/api/token/reset"},"do":"hang"}"#, &["resume", "spec.yaml"]);
+    unlock_killed_by(r#"{"on":{"path":"/api/token/reset"},"do":"hang"}"#, "reset", &["resume", "spec.yaml"]);
 }
 
 #[test]
 fn an_ordinary_apply_makes_the_resets_of_an_unlock_by_hand_and_does_not_lock() {
-    unlock_killed_by(r#"{"on":{"path":"/api/token/reset"},"do":"hang"}"#, &APPLY);
+    unlock_killed_by(r#"{"on":{"path":"/api/token/reset"},"do":"hang"}"#, "reset", &APPLY);
 }
 
 #[test]
 fn an_unlock_by_hand_whose_answer_was_lost_is_looked_up_and_keeps_its_hold() {
-    unlock_killed_by(r#"{"on":{"method":"PATCH"},"do":"stall"}"#, &["resume", "spec.yaml"]);
+    unlock_killed_by(r#"{"on":{"method":"PATCH"},"do":"stall"}"#, "unlock", &["resume", "spec.yaml"]);
 }
 
 #[test]
@@ -158,7 +161,7 @@ fn a_step_that_was_refused_is_tried_again() {
 fn a_team_that_appeared_before_the_lock_amends_the_plan_and_is_asked_about() {
     let (place, server) = place("ANY");
     spec(&place, &server, "IAM_ONLY");
-    killed_at(&place, &server, &APPLY, r#"{"method":"PATCH"}"#);
+    killed_at(&place, &server, &APPLY, PATCH);
     server.ask(
         "POST /__sandbox/meddle",
         r#"{"add_team":{"connection":"prod","instance":"mon","team":"Late"}}"#,
@@ -192,7 +195,7 @@ fn another_plan_file_does_not_run_over_an_interrupted_apply_and_the_same_one_goe
     for file in ["a.plan", "b.plan"] {
         server.run(&place, &["plan", "spec.yaml", "-o", file]).exits(0);
     }
-    killed_at(&place, &server, &["apply", "a.plan", "--parallelism", "1"], r#"{"method":"PATCH"}"#);
+    killed_at(&place, &server, &["apply", "a.plan", "--parallelism", "1"], PATCH);
     let other = server.run(&place, &["apply", "b.plan"]).exits(6);
     other.says("Finish it: tokenform resume spec.yaml").says("--abandon");
     assert_eq!(server.effects(), ["reset", "reset"]);
@@ -204,7 +207,7 @@ fn another_plan_file_does_not_run_over_an_interrupted_apply_and_the_same_one_goe
 fn another_spec_is_told_the_two_ways_on_and_abandoning_keeps_why() {
     let (place, server) = place("ANY");
     spec(&place, &server, "IAM_ONLY");
-    killed_at(&place, &server, &APPLY, r#"{"method":"PATCH"}"#);
+    killed_at(&place, &server, &APPLY, PATCH);
     spec(&place, &server, "ANY");
     let stopped = server.run(&place, &APPLY).exits(6);
     stopped.says("resume --abandon --reason");
@@ -221,7 +224,7 @@ fn another_spec_is_told_the_two_ways_on_and_abandoning_keeps_why() {
 fn an_edited_journal_is_refused() {
     let (place, server) = place("ANY");
     spec(&place, &server, "IAM_ONLY");
-    killed_at(&place, &server, &APPLY, r#"{"method":"PATCH"}"#);
+    killed_at(&place, &server, &APPLY, PATCH);
     let journal = place.read(".tokenform/journal/current.jsonl");
     place.write(
         ".tokenform/journal/current.jsonl",
