@@ -139,7 +139,7 @@ delete svc.api_token["#20"]: not declared; disabled at 2026-11-14T10:00:00Z, to 
 1 disable svc.api_token["#10"] id 10
 2 disable svc.api_token["#11"] id 11
 3 delete svc.api_token["#20"] id 20
-waiting svc.api_token["kept"]: ops-env#KEY does not have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["kept"]'`
+waiting svc.api_token["kept"]: ops-env#KEY is not known to have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["kept"]'`
 waiting svc.api_token["#21"]: disabled at 2026-11-19T10:00:00Z, to be deleted after 7d; unused for 120d, unused_for 90d until 2026-11-26T10:00:00Z
 
 "##]]
@@ -181,7 +181,7 @@ fn other_users_are_covered_only_where_all_are() {
         str![[r##"
 disable alice.api_token["#60"]: not declared; never used since it was made 200d ago, unused_for 90d
 1 disable alice.api_token["#60"] id 60
-waiting svc.api_token["kept"]: ops-env#KEY does not have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["kept"]'`
+waiting svc.api_token["kept"]: ops-env#KEY is not known to have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["kept"]'`
 
 "##]]
     );
