@@ -6,6 +6,7 @@ pub mod approval;
 pub mod asked;
 pub mod change;
 pub mod code;
+pub mod effect;
 pub mod event;
 pub mod evidence;
 pub mod exposure;

@@ -14,6 +14,7 @@ use crate::model::address::Address;
 use crate::model::age::Age;
 use crate::model::asked::{Asked, Extent};
 use crate::model::change::{Action, Change, Waiting};
+use crate::model::effect::SideEffect;
 pub use crate::model::evidence::{
     Amends, CallerEvidence, Covered, EnabledCount, Estate, Evidence, VisibleTeam, VisibleTeams,
 };
@@ -75,6 +76,9 @@ pub struct Plan {
     /// How old the live tokens are that have a rotation, and when it is due.
     #[serde(default)]
     pub ages: Vec<Age>,
+    /// What it does to people and programs besides.
+    #[serde(default)]
+    pub side_effects: Vec<SideEffect>,
     /// Live tokens that the spec does not declare, and what becomes of each: the checker reads it, too.
     #[serde(default)]
     pub unlisted: Vec<UnlistedToken>,

@@ -74,6 +74,7 @@ pub(super) fn narrow(scene: &Scene<'_>, drafts: Vec<Draft>) -> (Draft, Vec<NotRo
         whole.live.extend(draft.live);
         whole.enabled_counts.extend(draft.enabled_counts);
         whole.unknown_age.extend(draft.unknown_age);
+        whole.effects.extend(draft.effects);
     }
     candidates.sort_by_key(|drafted| std::cmp::Reverse(scene.last_used(drafted)));
     for drafted in candidates {

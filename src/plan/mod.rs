@@ -23,6 +23,7 @@ use crate::model::address::Address;
 use crate::model::asked::{Asked, Extent};
 use crate::model::change::{Action, Change};
 use crate::model::code;
+use crate::model::effect::SideEffect;
 use crate::model::evidence::Evidence;
 use crate::model::exposure::Incident;
 use crate::model::finding::Finding;
@@ -92,6 +93,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
         live.extend(draft.live);
         plan.waiting.extend(draft.waiting);
         plan.ages.extend(draft.ages);
+        plan.side_effects.extend(draft.effects);
         plan.unlisted.extend(draft.unlisted);
         covered.extend(draft.covered);
         for mut drafted in draft.changes {
@@ -116,6 +118,9 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
     if !inputs.asked.target.is_empty() {
         target::narrow(&mut plan, &mut findings, &registry::declared(inputs.desired));
     }
+    let changed: BTreeSet<_> = plan.changes.iter().map(|change| &change.address).collect();
+    plan.side_effects =
+        SideEffect::gathered(std::mem::take(&mut plan.side_effects), |at| changed.contains(at));
     amend(&mut plan, inputs.history, covered);
     tell_windows(&mut plan);
     plan.reverse = reverse::of(&plan);
@@ -222,6 +227,7 @@ fn empty(inputs: &Inputs<'_>) -> Plan {
         reverse: Vec::new(),
         waiting: Vec::new(),
         ages: Vec::new(),
+        side_effects: Vec::new(),
         unlisted: Vec::new(),
         live: Vec::new(),
         live_fields: Vec::new(),

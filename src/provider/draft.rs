@@ -6,6 +6,7 @@ use crate::model::address::Address;
 use crate::model::age::Age;
 use crate::model::asked::Asked;
 use crate::model::change::{Action, Change, Field, Waiting};
+use crate::model::effect::SideEffect;
 use crate::model::evidence::{Covered, EnabledCount, VisibleTeams};
 use crate::model::finding::Finding;
 use crate::model::history::{History, Past};
@@ -56,6 +57,7 @@ pub struct Draft {
     pub waiting: Vec<Waiting>,
     /// Of live tokens that have a rotation.
     pub ages: Vec<Age>,
+    pub effects: Vec<SideEffect>,
     pub findings: Vec<Finding>,
     /// Live objects that a step touches or that the draft rests on.
     pub live: Vec<Expect>,

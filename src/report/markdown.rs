@@ -21,6 +21,7 @@ pub fn plan(rows: &Rows, subject: &str) -> String {
     page.section("findings", "", rows.findings.iter().map(finding), "\n");
     page.section("steps", STEPS, rows.steps.iter().map(step), "\n");
     page.folded("change", "changes", rows.changes.iter().map(change));
+    page.folded("sort of side effects", "sorts of side effects", rows.effects.iter().map(left));
     page.folded("way back from a lock", "ways back from locks", rows.reverse.iter().map(reverse));
     page.folded("object waits", "objects wait", rows.waiting.iter().map(waiting));
     page.folded(

@@ -62,6 +62,7 @@ pub fn empty() -> Plan {
         reverse: vec![],
         waiting: vec![],
         ages: vec![],
+        side_effects: vec![],
         unlisted: vec![],
         live: vec![],
         live_fields: vec![],

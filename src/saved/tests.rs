@@ -83,6 +83,7 @@ pub(crate) fn small_plan() -> Plan {
         reverse: vec![],
         waiting: vec![],
         ages: vec![],
+        side_effects: vec![],
         unlisted: vec![],
         live: live(),
         live_fields: vec![],

@@ -4,6 +4,7 @@ mod amended;
 mod callers;
 mod check;
 mod drift;
+mod effects;
 mod ibm;
 mod incident;
 mod lacking;

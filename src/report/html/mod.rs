@@ -37,6 +37,7 @@ pub fn plan(rows: &Rows, ages: &[AgeRow], subject: &str) -> String {
                 }
                 (tables::reverse(rows))
                 (tables::waiting(rows))
+                (tables::groups("Side effects", &rows.effects))
                 (tables::groups("Possibly exposed, and not rotated by this plan", &rows.left))
                 (tables::groups("Tokens that the spec does not declare", &rows.unlisted))
                 @if !ages.is_empty() { section { h2 { "Ages" } (timeline::ages(ages)) } }

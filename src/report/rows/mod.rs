@@ -4,6 +4,7 @@
 
 mod age;
 mod change;
+mod effect;
 mod exposure;
 mod opening;
 mod reverse;
@@ -46,6 +47,8 @@ pub struct Rows {
     pub due_later: usize,
     /// What an incident may have exposed and stays as it is, by cause.
     pub left: Vec<LeftRow>,
+    /// What it does to people and programs, by sort.
+    pub effects: Vec<LeftRow>,
     /// Tokens that the spec does not declare, by what becomes of them.
     pub unlisted: Vec<LeftRow>,
     pub invariants: Vec<InvariantRow>,
@@ -83,6 +86,7 @@ impl Rows {
             ages,
             due_later,
             left: exposure::left(plan),
+            effects: effect::effects(plan),
             unlisted: unlisted::unlisted(plan),
             invariants: plan.invariants.iter().map(tail::invariant).collect(),
             counts: tail::counts(plan),

@@ -26,6 +26,7 @@ pub fn plan(plan: &Plan, seal: &str, style: &Style) -> String {
         text.push(parts::legend(&rows, style));
         text.extend(rows.changes.iter().map(|row| change::block(row, style)));
         text.push(step::list(&rows, style));
+        text.push(parts::effects(&rows, style));
         text.push(parts::reverse(&rows, style));
         text.push(parts::findings(&rows, style));
         text.push(parts::waiting(&rows, style));

@@ -70,6 +70,11 @@ pub fn left(rows: &Rows, style: &Style) -> String {
     titled("Possibly exposed, and not rotated by this plan:", grouped(&rows.left, style), style)
 }
 
+/// What it does to people and programs, by sort.
+pub fn effects(rows: &Rows, style: &Style) -> String {
+    titled("Side effects:", grouped(&rows.effects, style), style)
+}
+
 /// Tokens that the spec does not declare, by what becomes of them.
 pub fn unlisted(rows: &Rows, style: &Style) -> String {
     titled("Tokens that the spec does not declare:", grouped(&rows.unlisted, style), style)

@@ -2,6 +2,7 @@
 
 mod conditions;
 mod drift;
+mod effects;
 mod steps;
 mod unlock;
 
@@ -49,6 +50,7 @@ pub fn instance(
     }
     if !draft.changes.is_empty() {
         scene.preconditions(&mut draft);
+        effects::of_instance(address, want.service, &mut draft);
         draft.live.push(scene.expect_instance());
     }
     draft

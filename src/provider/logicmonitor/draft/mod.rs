@@ -1,6 +1,7 @@
 //! Pure: what a user's tokens should be + what they are → changes and steps.
 
 mod drift;
+mod effects;
 mod evidence;
 mod lacking;
 mod lineage;
@@ -69,6 +70,7 @@ pub fn user(cx: Context<'_>, address: &Address, portal: Portal<'_>, want: &User,
     }
     draft.findings.extend(drift::made_outside(cx, address, want, live, callers));
     unlisted::unlisted(cx, address, portal, Some(want), live, &mut draft);
+    effects::of_user(cx, live, &mut draft);
     let bound = draft.live.iter().any(|expect| expect.address == *address);
     if !bound && !draft.changes.is_empty() {
         draft.live.push(Expect { address: address.clone(), digest: live.digest(cx.key) });

@@ -58,6 +58,9 @@ pub fn unlisted(
         }
         draft.unlisted.push(row);
     }
+    if want.is_none() {
+        super::effects::of_user(cx, live, draft);
+    }
     let bound = draft.live.iter().any(|expect| expect.address == *address);
     if draft.changes.len() > before && !bound {
         draft.live.push(Expect { address: address.clone(), digest: live.digest(cx.key) });
