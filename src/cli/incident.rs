@@ -42,7 +42,7 @@ impl Incident {
                 "Give the instant at which the exposure ended, at most now.",
             ));
         }
-        if *asked != Asked::default() {
+        if *asked != (Asked { partial: asked.partial, ..Asked::default() }) {
             let message = "--issued-before goes with --scope, and with no other lever";
             return Err(Failure::usage(
                 message,

@@ -27,13 +27,6 @@ pub struct Anything {
     _rest: Vec<OsString>,
 }
 
-/// Flags to come of `plan` and `apply`.
-#[derive(Args, Default)]
-pub struct Flags {
-    #[arg(long, hide = true)]
-    partial: bool,
-}
-
 impl Later {
     pub fn refused(&self) -> Failure {
         let (name, instead) = match self {
@@ -42,17 +35,6 @@ impl Later {
             Self::Man(_) => ("man", "See `tokenform help COMMAND`."),
         };
         not_yet(&format!("`tokenform {name}`"), instead)
-    }
-}
-
-impl Flags {
-    pub fn refuse(&self) -> Result<(), Failure> {
-        let Self { partial } = self;
-        let given = [("--partial", *partial)];
-        match given.into_iter().find(|(_, given)| *given) {
-            None => Ok(()),
-            Some((flag, _)) => Err(not_yet(&format!("`{flag}`"), "Run it without the flag.")),
-        }
     }
 }
 

@@ -32,6 +32,13 @@ pub struct Levers {
     /// can't be rotated is refused with the reason.
     #[arg(long, num_args = 1.., value_name = "ADDR")]
     rotate: Vec<String>,
+
+    /// Plan what can be read, where something can't: a connection that is down, an instance
+    ///
+    /// The plan names what could not be read and plans no step there. An instance is not locked without
+    /// its full list of teams, and no token is disabled or deleted without its owner's full lists.
+    #[arg(long)]
+    partial: bool,
 }
 
 impl Levers {
@@ -59,6 +66,7 @@ impl Levers {
         let asked = Asked {
             target: prefixes("--target", &self.target)?,
             rotate: prefixes("--rotate", &self.rotate)?,
+            partial: self.partial,
             ..Asked::default()
         };
         can_be_rotated(&asked, desired)?;
@@ -67,8 +75,12 @@ impl Levers {
 
     /// A reviewed plan has its own.
     pub fn refuse_beside_a_plan(&self) -> Result<(), Failure> {
-        let given = [("--target", &self.target), ("--rotate", &self.rotate)];
-        let Some((flag, _)) = given.into_iter().find(|(_, words)| !words.is_empty()) else { return Ok(()) };
+        let given = [
+            ("--target", !self.target.is_empty()),
+            ("--rotate", !self.rotate.is_empty()),
+            ("--partial", self.partial),
+        ];
+        let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) else { return Ok(()) };
         let message = format!("a plan file says itself what it is about, so {flag} means nothing beside it");
         Err(Failure::usage(message, "Leave the flag out, or make another plan with it."))
     }

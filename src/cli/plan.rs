@@ -14,7 +14,7 @@ use super::parallelism::Parallelism;
 use super::policies::Policies;
 use super::session::{self, Session, bad_file, raise_limits};
 use super::snapshot::{self, Offline};
-use super::{Global, later, line, out};
+use super::{Global, line, out};
 use crate::env::Env;
 use crate::model::asked::Asked;
 use crate::model::code;
@@ -73,9 +73,6 @@ pub struct Plan {
 
     #[command(flatten)]
     parallelism: Parallelism,
-
-    #[command(flatten)]
-    later: later::Flags,
 }
 
 const LONGEST: Period = Period::days(30);
@@ -95,7 +92,6 @@ impl Plan {
             incident: Incident::default(),
             live: None,
             parallelism: Parallelism::default(),
-            later: later::Flags::default(),
         }
     }
 }
@@ -116,7 +112,6 @@ pub fn run_asked(
     output: &Rc<Output>,
     ask: impl FnOnce(&Session) -> Result<Asked, Failure>,
 ) -> Result<Exit, Failure> {
-    command.later.refuse()?;
     if command.expires > LONGEST {
         return Err(Failure::usage(
             format!("--expires {} is too long", command.expires),
@@ -204,7 +199,8 @@ fn told(
         output.say(&format!("Saved the plan (sha256 {digest}). {apply}"));
     }
     let exposed = plan.extent.not_rotated.iter().any(|row| row.cause.is_open());
-    let pending = command.detailed_exitcode && (exposed || !plan.changes.is_empty());
+    let open = exposed || !plan.extent.unread.is_empty() || !plan.changes.is_empty();
+    let pending = command.detailed_exitcode && open;
     Ok(if pending { Exit::Changes } else { Exit::Done })
 }
 

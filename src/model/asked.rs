@@ -16,6 +16,8 @@ pub struct Asked {
     pub target: Vec<Prefix>,
     /// `--rotate`: rotate these tokens now, due or not.
     pub rotate: Vec<Prefix>,
+    /// `--partial`: plan what can be read, and set the rest aside.
+    pub partial: bool,
     /// `--issued-before`: only rotations of what may be exposed.
     pub incident: Option<Incident>,
     /// `unlock`: open this instance, whatever the spec says, and do nothing else.
@@ -63,7 +65,8 @@ impl Asked {
         }
         let scope = || changed.cloned().map(Prefix::from).collect();
         let incident = self.incident.clone().map(|incident| Incident { scope: scope(), ..incident });
-        Self { target, incident, unlock: self.unlock.clone(), ..Self::default() }
+        let partial = self.partial;
+        Self { target, incident, partial, unlock: self.unlock.clone(), ..Self::default() }
     }
 }
 
@@ -75,8 +78,20 @@ pub struct Extent {
     pub pulled_in: Vec<PulledIn>,
     /// Connections that were not contacted.
     pub not_contacted: Vec<Address>,
+    /// What could not be read, and has no step.
+    pub unread: Vec<Unread>,
     /// What an incident may have exposed and stays as it is.
     pub not_rotated: Vec<NotRotated>,
+}
+
+/// Something that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unread {
+    pub address: Address,
+    /// The code of what went wrong.
+    pub code: String,
+    pub why: String,
 }
 
 /// A change that a rule brought into the plan.

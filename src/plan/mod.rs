@@ -5,6 +5,7 @@ pub mod check;
 pub mod document;
 mod graph;
 mod incident;
+mod partial;
 mod reverse;
 pub mod rules;
 #[cfg(test)]
@@ -82,6 +83,10 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
         plan.extent.not_rotated = left;
         plan.complete = false;
         drafts = vec![narrowed];
+    }
+    if asked.partial {
+        plan.extent.unread = partial::set_aside(&mut drafts);
+        plan.complete &= plan.extent.unread.is_empty();
     }
     plan.evidence = evidence(inputs, &drafts);
     let mut findings = Vec::new();

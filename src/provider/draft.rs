@@ -59,6 +59,8 @@ pub struct Draft {
     pub ages: Vec<Age>,
     pub effects: Vec<SideEffect>,
     pub findings: Vec<Finding>,
+    /// The owner could not be read at all: the findings say why.
+    pub not_read: bool,
     /// Live objects that a step touches or that the draft rests on.
     pub live: Vec<Expect>,
     pub visible_teams: Option<VisibleTeams>,

@@ -71,7 +71,11 @@ fn observed<T>(
     }
     let finding = match live {
         Some(Observed::Present(live)) => return Some(draft(live)),
-        Some(Observed::Unreadable(finding)) => (**finding).clone(),
+        Some(Observed::Unreadable(finding)) => {
+            // several of one name were read, and can't be told apart
+            let not_read = finding.code != code::PLAN_AMBIGUOUS;
+            return Some(Draft { findings: vec![(**finding).clone()], not_read, ..Draft::default() });
+        }
         Some(Observed::Absent) => {
             let message = format!("there is no `{}` on the vendor's side", address.name());
             let code = if address.vendor() == logicmonitor::VENDOR {

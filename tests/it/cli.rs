@@ -151,12 +151,6 @@ fn what_is_not_built_is_refused_by_name() {
         let ran = place.run(&[command, "a", "--reason", "b"]).exits(1).says("tokenform::cli::not_yet");
         ran.says(&format!("`tokenform {command}` is not built yet"));
     }
-    for flags in [&["--partial"][..]] {
-        for command in ["plan", "apply"] {
-            let ran = place.run(&[&[command, SPEC, "--sandbox"], flags].concat()).exits(1);
-            ran.says(&format!("`{}` is not built yet", flags[0]));
-        }
-    }
     place.run(&["plan", SPEC, "--state", "s3://bucket/x"]).exits(1).says("`s3://` is not built yet");
     let help = place.run(&["--help"]).exits(0);
     assert!(!help.stdout.contains("completions"), "{}", help.stdout);

@@ -149,3 +149,47 @@ fn what_is_forgotten_is_of_unknown_age_again_and_the_ledger_says_why() {
     assert!(last.contains("moved away") && last.contains("forgotten"), "{last}");
     place.run(&["plan", SPEC, "--sandbox", "--detailed-exitcode"]).exits(2).says("age unknown");
 }
+
+const TWO_VENDORS: &str = "version: 1
+ibm:
+  prod:
+    credential: { api_key: { env: K } }
+    token_reset: { method: POST, path: /sandbox-invented/reset }
+    instances: { mon: { service: monitoring, external_api_auth: IAM_ONLY } }
+logicmonitor:
+  acme:
+    account: acme
+    credential: { lmv1: { access_id: { env: ID }, access_key: { env: KEY } } }
+    users: { svc-ci: { api_tokens: { ci: { status: disabled } } } }
+";
+
+/// LogicMonitor refuses every signature: its clock is off.
+const ONE_AWAY: &str = "version: 1
+clock: 2026-11-22T10:00:00Z
+skew_seconds: 2400
+ibm:
+  prod:
+    token_reset: { method: POST, path: /sandbox-invented/reset }
+    instances: { mon: { region: us-south, parameters: { external_api_auth: ANY }, teams: { Ops: { id: 1, default: true } } } }
+logicmonitor: { acme: { users: { svc-ci: { api_tokens: [ { note: ci } ] } } } }
+";
+
+#[test]
+fn one_vendor_that_is_away_stops_a_plan_and_partial_plans_and_applies_the_rest() {
+    let place = Place::empty();
+    place.write("tokens.yaml", TWO_VENDORS);
+    place.write("w.world.yaml", ONE_AWAY);
+    let plan = |more: &[&str]| place.run(&[&["plan", "tokens.yaml", "--sandbox"], more].concat());
+    plan(&["-o", "a.plan"]).exits(1).says("1401").says("logicmonitor.acme.svc-ci");
+    assert!(!place.path("a.plan").exists(), "no plan is saved");
+    let ran = plan(&["--partial", "-o", "a.plan"]).exits(0).says("Not complete").says("1 to lock");
+    let ran = ran.says("Not read: logicmonitor.acme.svc-ci (");
+    assert!(!ran.stdout.contains("disable logicmonitor"), "{}", ran.stdout);
+    place
+        .run(&["apply", "a.plan", "--sandbox", "--partial"])
+        .exits(1)
+        .says("--partial means nothing beside it");
+    place.run(&["apply", "a.plan", "--sandbox"]).exits(0).says("Apply complete");
+    plan(&["--partial", "--detailed-exitcode"]).exits(2).says("No changes in the part of the spec");
+    plan(&["--partial"]).exits(0);
+}

@@ -24,7 +24,7 @@ use super::parallelism::Parallelism;
 use super::plan::{requests, usable};
 use super::policies::Policies;
 use super::session::Session;
-use super::{Global, later, line};
+use super::{Global, line};
 use crate::apply::{self, Applied, ApplyError, Ground, Stop};
 use crate::env::Env;
 use crate::http::Reader;
@@ -84,9 +84,6 @@ pub struct Apply {
 
     #[command(flatten)]
     parallelism: Parallelism,
-
-    #[command(flatten)]
-    later: later::Flags,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -126,7 +123,6 @@ impl Apply {
             policies: Policies::default(),
             levers: Levers::default(),
             parallelism: Parallelism::default(),
-            later: later::Flags::default(),
         }
     }
 }
@@ -143,7 +139,6 @@ pub fn run_asked(
     output: &Rc<Output>,
     ask: impl FnOnce(&Session) -> Result<Asked, Failure>,
 ) -> Result<Exit, Failure> {
-    command.later.refuse()?;
     let path = command.levers.path(&command.path);
     let file = reviewed::plan_file(path)?;
     approve::possible(command, global, file.is_some())?;

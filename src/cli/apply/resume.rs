@@ -19,7 +19,7 @@ use crate::cli::parallelism::Parallelism;
 use crate::cli::plan::usable;
 use crate::cli::policies::Policies;
 use crate::cli::session::Session;
-use crate::cli::{Global, later, line};
+use crate::cli::{Global, line};
 use crate::env::Env;
 use crate::model::address::Address;
 use crate::model::code;
@@ -87,7 +87,6 @@ pub fn run(command: Resume, global: &Global, env: Env, output: &Rc<Output>) -> R
         policies: Policies::default(),
         levers: Levers::default(),
         parallelism,
-        later: later::Flags::default(),
     };
     let path = apply.path.clone();
     super::locked(&apply, &path, global, env, output, |session, job| {

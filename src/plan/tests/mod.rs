@@ -13,6 +13,7 @@ mod lineage;
 mod logicmonitor;
 mod model;
 mod order;
+mod partial;
 mod properties;
 mod retire;
 mod rotate;

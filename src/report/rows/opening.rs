@@ -2,7 +2,7 @@
 
 use super::{Notice, View};
 use crate::model::address::Address;
-use crate::model::asked::PulledIn;
+use crate::model::asked::{PulledIn, Unread};
 use crate::model::vocabulary::Target;
 use crate::plan::document::{Covered, PlanFinding, Source};
 use crate::provider::state::Limits;
@@ -123,6 +123,8 @@ fn completeness(view: &View<'_>) -> Option<Notice> {
     let pulled_in =
         |row: &PulledIn| format!("Pulled in: {} ({})", safe::shown(&row.address), safe::line(&row.why));
     lines.extend(extent.pulled_in.iter().map(pulled_in));
+    let unread = |row: &Unread| format!("Not read: {} ({})", safe::shown(&row.address), safe::line(&row.why));
+    lines.extend(extent.unread.iter().map(unread));
     lines.extend(named("Not contacted", extent.not_contacted.iter().map(safe::shown)));
     Some(Notice { title: Some("Not complete:"), tone: Tone::Warn, lines })
 }
