@@ -31,13 +31,7 @@ pub async fn settle(
     admitted: &Admitted,
     ground: &Ground<'_>,
 ) -> Result<Applied, StateError> {
-    let journal = Journal::reopen(ground.state)?;
-    let run = Run::new(admitted, ground, &journal);
-    tokio::select! {
-        () = all(&run, unfinished) => {}
-        () = ground.stop.now() => {}
-    }
-    Ok(run.close().await)
+    taken_up(unfinished, admitted, ground, false).await
 }
 
 /// Settles an unfinished apply and goes on with the very plan that its journal holds: steps that were
@@ -47,11 +41,21 @@ pub async fn resume(
     admitted: &Admitted,
     ground: &Ground<'_>,
 ) -> Result<Applied, StateError> {
+    taken_up(unfinished, admitted, ground, true).await
+}
+
+/// Settles, and with `finishes` lets begin what never did, until it ends or is stopped.
+async fn taken_up(
+    unfinished: &Unfinished,
+    admitted: &Admitted,
+    ground: &Ground<'_>,
+    finishes: bool,
+) -> Result<Applied, StateError> {
     let journal = Journal::reopen(ground.state)?;
     let run = Run::new(admitted, ground, &journal);
     let work = async {
         all(&run, unfinished).await;
-        if run.try_again()? {
+        if finishes && run.try_again()? {
             run.all().await;
         }
         Ok::<_, StateError>(())
