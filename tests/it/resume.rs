@@ -174,6 +174,25 @@ fn a_team_that_appeared_before_the_lock_amends_the_plan_and_is_asked_about() {
     assert_eq!(server.effects(), ["reset", "reset", "reset", "lock"]);
 }
 
+/// A run that was interrupted is no way around the policies: neither with its own plan nor an amended one.
+#[test]
+fn policies_judge_what_resume_runs() {
+    let (place, server) = place("ANY");
+    spec(&place, &server, "IAM_ONLY");
+    killed_at(&place, &server, &APPLY, RESET);
+    let rule = |what: &str| format!("package main\nimport rego.v1\ndeny contains \"no\" if {{ {what} }}\n");
+    place.write("own.rego", &rule("some step in input.steps; step.verb == \"lock\""));
+    place.write("amended.rego", &rule("some step in input.steps; contains(step.address, \"Late\")"));
+    let resume = |policy| server.run(&place, &["resume", "spec.yaml", "--auto-approve", "--policy", policy]);
+    resume("own.rego").exits(3).says("tokenform::policy::denied");
+    server.ask(
+        "POST /__sandbox/meddle",
+        r#"{"add_team":{"connection":"prod","instance":"mon","team":"Late"}}"#,
+    );
+    resume("amended.rego").exits(3).says("tokenform::policy::denied");
+    assert!(server.effects().is_empty());
+}
+
 #[test]
 fn an_object_that_somebody_else_changed_meanwhile_is_shown_and_asked_about() {
     let (place, server) = place("ANY");

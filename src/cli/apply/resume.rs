@@ -68,6 +68,9 @@ pub struct Resume {
     pub format: ListFormat,
 
     #[command(flatten)]
+    policies: Policies,
+
+    #[command(flatten)]
     parallelism: Parallelism,
 }
 
@@ -75,7 +78,7 @@ pub struct Resume {
 const GOES_ON_FOR: Period = Period::hours(24);
 
 pub fn run(command: Resume, global: &Global, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
-    let Resume { path, auto_approve, abandon, reason, guided, format, parallelism } = command;
+    let Resume { path, auto_approve, abandon, reason, guided, format, policies, parallelism } = command;
     let apply = Apply {
         path,
         auto_approve,
@@ -84,7 +87,7 @@ pub fn run(command: Resume, global: &Global, env: Env, output: &Rc<Output>) -> R
         guided,
         format,
         approvals: Approvals::default(),
-        policies: Policies::default(),
+        policies,
         levers: Levers::default(),
         parallelism,
     };
@@ -96,7 +99,10 @@ pub fn run(command: Resume, global: &Global, env: Env, output: &Rc<Output>) -> R
         };
         match abandon {
             true => abandoned(session, job, &left, reason.unwrap_or_default().trim()),
-            false => job.resume(session, &left, false),
+            false => {
+                job.command.policies.judge(&left.plan, output)?;
+                job.resume(session, &left, false)
+            }
         }
     })
 }
@@ -152,6 +158,7 @@ impl Job<'_> {
         self.output
             .data(format!("Approved with apply {}, and not done:\n{lines}\n", left.apply_id).as_bytes());
         if ask {
+            self.command.policies.judge(&left.plan, self.output)?;
             session.block_on(self.interrupts.end(approve::asked(
                 self.command,
                 plan.plan(),
@@ -175,12 +182,14 @@ impl Job<'_> {
     ) -> Result<Exit, Failure> {
         self.output.plan(fresh.plan(), "");
         self.output.say(&format!("This takes the place of the plan that was approved: {why}."));
+        let sealed = saved::seal(fresh.plan(), &session.key);
+        self.command.policies.judge(&sealed, self.output)?;
         self.command.approvals.refuse_fresh(&session.desired.approvals, fresh.plan())?;
         approve::possible(self.command, self.global, false)?;
         session.block_on(self.interrupts.end(approve::asked(self.command, fresh.plan(), self.output)))??;
         approve::guided(self.command, self.global, session, fresh.plan())?;
         settle::replaced(session, left)?;
-        self.carry_out(fresh, &saved::seal(fresh.plan(), &session.key), session)
+        self.carry_out(fresh, &sealed, session)
     }
 }
 
