@@ -8,6 +8,7 @@
 //! timing, the outcome tells the steps in plan order.
 
 mod act;
+mod begin;
 mod deliver;
 mod finish;
 mod lanes;
@@ -15,6 +16,7 @@ mod settle;
 mod step;
 mod stop;
 
+pub use self::begin::may_begin;
 pub use self::settle::{resume, settle};
 pub use self::stop::Stop;
 
@@ -75,6 +77,8 @@ pub enum ApplyError {
     Destination(#[from] DestinationError),
     #[error(transparent)]
     State(#[from] StateError),
+    #[error("{}", .0.message)]
+    Closed(Box<Finding>),
 }
 
 /// How a step ended.
@@ -112,6 +116,7 @@ fn power(_plan: &Admitted, reader: &Reader) -> Writer {
 /// Applies a plan. `sealed` is the plan file's bytes: the journal's first record.
 pub async fn apply(admitted: &Admitted, sealed: &[u8], ground: &Ground<'_>) -> Result<Applied, ApplyError> {
     deliver::probe(admitted, ground).await?;
+    may_begin(admitted.plan(), None, ground.desired, ground.env.clock.now())?;
     let now = ground.env.clock.now();
     let journal =
         Journal::create_approved(ground.state, &apply_id(ground.env), now, sealed, ground.approvals)?;

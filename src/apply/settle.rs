@@ -15,7 +15,7 @@ use super::act::Act;
 use super::deliver::{holds, missing};
 use super::finish::{finish, revoke};
 use super::step::watch;
-use super::{Applied, End, Fate, Ground, Run, Way};
+use super::{Applied, ApplyError, End, Fate, Ground, Run, Way, may_begin};
 use crate::model::code;
 use crate::model::step::Recovery;
 use crate::model::verb::Verb;
@@ -35,13 +35,15 @@ pub async fn settle(
 }
 
 /// Settles an unfinished apply and goes on with the very plan that its journal holds: steps that were
-/// not begun, and those that surely did not happen. Each still compares its object with the plan.
+/// not begun, and those that surely did not happen. Each still compares its object with the plan. What was
+/// begun should be settled before: outside of the spec's change windows nothing happens here.
 pub async fn resume(
     unfinished: &Unfinished,
     admitted: &Admitted,
     ground: &Ground<'_>,
-) -> Result<Applied, StateError> {
-    taken_up(unfinished, admitted, ground, true).await
+) -> Result<Applied, ApplyError> {
+    may_begin(admitted.plan(), Some(unfinished), ground.desired, ground.env.clock.now())?;
+    Ok(taken_up(unfinished, admitted, ground, true).await?)
 }
 
 /// Settles, and with `finishes` lets begin what never did, until it ends or is stopped.

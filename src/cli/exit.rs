@@ -132,6 +132,7 @@ impl From<ApplyError> for Failure {
     fn from(error: ApplyError) -> Self {
         match error {
             ApplyError::State(error) => error.into(),
+            ApplyError::Closed(finding) => Self::new(Exit::Refused, *finding),
             ApplyError::Destination(error) => {
                 let finding = error.finding();
                 let message = format!("{}; nothing was changed", finding.message);

@@ -42,7 +42,8 @@ impl Incident {
                 "Give the instant at which the exposure ended, at most now.",
             ));
         }
-        if *asked != (Asked { partial: asked.partial, ..Asked::default() }) {
+        let (partial, outside_window) = (asked.partial, asked.outside_window.clone());
+        if *asked != (Asked { partial, outside_window, ..Asked::default() }) {
             let message = "--issued-before goes with --scope, and with no other lever";
             return Err(Failure::usage(
                 message,

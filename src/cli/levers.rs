@@ -39,6 +39,13 @@ pub struct Levers {
     /// its full list of teams, and no token is disabled or deleted without its owner's full lists.
     #[arg(long)]
     partial: bool,
+
+    /// Let the plan be applied outside of the spec's change windows, and in a freeze
+    ///
+    /// The reason stands at the top of the plan, under its seal, and in the ledger. It is never given at
+    /// `apply PLANFILE`: who reviews the plan sees it.
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    outside_window: Option<String>,
 }
 
 impl Levers {
@@ -67,6 +74,7 @@ impl Levers {
             target: prefixes("--target", &self.target)?,
             rotate: prefixes("--rotate", &self.rotate)?,
             partial: self.partial,
+            outside_window: self.outside_window.clone(),
             ..Asked::default()
         };
         can_be_rotated(&asked, desired)?;
@@ -79,10 +87,23 @@ impl Levers {
             ("--target", !self.target.is_empty()),
             ("--rotate", !self.rotate.is_empty()),
             ("--partial", self.partial),
+            ("--outside-window", self.outside_window.is_some()),
         ];
         let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) else { return Ok(()) };
         let message = format!("a plan file says itself what it is about, so {flag} means nothing beside it");
         Err(Failure::usage(message, "Leave the flag out, or make another plan with it."))
+    }
+}
+
+/// The longest reason.
+const WORDS: usize = 500;
+
+/// What a person gives as the why of something that is recorded.
+pub(super) fn reason(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("say why: who reads the history later was not there".into()),
+        text if text.chars().count() > WORDS => Err(format!("at most {WORDS} characters")),
+        text => Ok(text.to_owned()),
     }
 }
 

@@ -16,13 +16,15 @@ use crate::http::{Reader, Why, on_this_machine};
 use crate::model::approval::Approval;
 use crate::model::asked::Asked;
 use crate::model::event::Event;
+use crate::model::finding::Finding;
 use crate::model::history::History;
 use crate::model::secret::{Digest, DigestKey};
 use crate::model::vocabulary::{Period, Target};
-use crate::plan::document::Source;
+use crate::plan::document::{Plan, PlanFinding, Source};
 use crate::plan::{self, Inputs, Planned};
 use crate::provider::registry;
 use crate::provider::state::{Desired, Snapshot};
+use crate::review::windows;
 use crate::state::{StateDir, StateError, who};
 use crate::{saved, spec};
 
@@ -124,7 +126,7 @@ impl Session {
 
     /// Plans from what was read.
     pub fn plan(&self, snapshot: &Snapshot, expires: Period, unattended: bool) -> Planned {
-        plan::plan(&Inputs {
+        let mut planned = plan::plan(&Inputs {
             desired: &self.desired,
             snapshot,
             history: &self.history,
@@ -139,7 +141,15 @@ impl Session {
             ledger: self.ledger.clone(),
             asked: &self.asked,
             unattended,
-        })
+        });
+        planned.plan.findings.extend(self.not_now(&planned.plan).as_ref().map(PlanFinding::from));
+        planned
+    }
+
+    /// What a plan tells that could not be applied now.
+    fn not_now(&self, plan: &Plan) -> Option<Finding> {
+        let warning = windows::warning(&self.desired.changes, &plan.asked, plan.created_at);
+        warning.filter(|_| !plan.steps.is_empty())
     }
 
     /// Keeps the sandbox's world for the next run.

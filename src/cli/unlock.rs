@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::apply::{self, Apply, Guided};
 use super::exit::{Exit, Failure};
+use super::levers::reason;
 use super::output::Output;
 use super::plan::{self, Plan};
 use super::session::Session;
@@ -59,24 +60,17 @@ pub struct Unlock {
     #[arg(long, value_enum, default_value = "refuse", value_name = "HOW")]
     guided: Guided,
 
+    /// Let the plan be applied outside of the spec's change windows, and in a freeze
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    outside_window: Option<String>,
+
     /// End a hold before its time. Nothing is sent: the next apply resets and locks
-    #[arg(long, conflicts_with_all = ["hold", "out", "auto_approve"])]
+    #[arg(long, conflicts_with_all = ["hold", "out", "auto_approve", "outside_window"])]
     end: bool,
 }
 
 /// The longest hold: what is to be open for longer is declared so.
 const LONGEST: Period = Period::days(30);
-
-/// The longest reason.
-const WORDS: usize = 500;
-
-fn reason(text: &str) -> Result<String, String> {
-    match text.trim() {
-        "" => Err("say why: who reads the history later was not there".into()),
-        text if text.chars().count() > WORDS => Err(format!("at most {WORDS} characters")),
-        text => Ok(text.to_owned()),
-    }
-}
 
 pub fn run(command: &Unlock, global: &Global, env: Env, output: &Rc<Output>) -> Result<Exit, Failure> {
     if command.hold.is_some_and(|hold| hold > LONGEST || hold.as_secs() == 0) {
@@ -102,7 +96,8 @@ impl Unlock {
         managed(&instance, desired)?;
         let target = vec![Prefix::from(instance.clone())];
         let unlock = AskedUnlock { instance, reason: self.reason.clone(), hold: self.hold };
-        Ok(Asked { target, unlock: Some(unlock), ..Asked::default() })
+        let outside_window = self.outside_window.clone();
+        Ok(Asked { target, unlock: Some(unlock), outside_window, ..Asked::default() })
     }
 }
 

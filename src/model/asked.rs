@@ -23,6 +23,9 @@ pub struct Asked {
     /// `unlock`: open this instance, whatever the spec says, and do nothing else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unlock: Option<AskedUnlock>,
+    /// `--outside-window`: apply it outside of change windows and in freezes as well, for this reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outside_window: Option<String>,
 }
 
 /// A break-glass unlock.

@@ -141,6 +141,12 @@ codes! {
     SPEC_ABSENT_TOKEN = "tokenform::spec::absent_token", Error,
         "A token that is to be absent has a rotation or a delivery.",
         "Remove it, or change `status`.";
+    SPEC_CHANGES = "tokenform::spec::changes", Error,
+        "A change window or a freeze can't be as it is written.",
+        "Change it as the message says.";
+    SPEC_UNKNOWN_ZONE = "tokenform::spec::unknown_zone", Error,
+        "A time zone is in no database of zones: neither the machine's nor the program's own.",
+        "Write its IANA name, such as Europe/Berlin or UTC; update the machine's tzdata for a new one.";
     SPEC_NOT_YET = "tokenform::spec::not_yet", Error,
         "The spec uses a key whose behaviour is not built yet.",
         "Remove the key; nothing is silently ignored.";
@@ -381,6 +387,12 @@ codes! {
     PLAN_LIMITS_CHANGED = "tokenform::plan::limits_changed", Info,
         "The limits of this plan were changed on the command line.",
         "Review whether so many changes are meant.";
+    PLAN_OUTSIDE_WINDOW = "tokenform::plan::outside_window", Warning,
+        "By the spec's `changes` this plan can't be applied now: no change window is open, or changes are frozen.",
+        "Apply it when changes may be made; in need, plan with `--outside-window REASON`.";
+    APPLY_OUTSIDE_WINDOW = "tokenform::apply::outside_window", Error,
+        "No change window of the spec is open, or changes are frozen.",
+        "Apply it when changes may be made; in need, make another plan with `--outside-window REASON`.";
     STALE = "tokenform::apply::stale", Error,
         "The spec or live state moved since the plan was made, or the plan expired.",
         "Make and review a new plan.";
@@ -428,12 +440,13 @@ mod tests {
         "apply", "check", "forget", "help", "lock", "plan", "sandbox", "schema", "show", "snapshot",
         "status", "validate",
     ];
-    const FLAGS: [&str; 9] = [
+    const FLAGS: [&str; 10] = [
         "--allowed-signers",
         "--auto-approve",
         "--guided",
         "--live",
         "--new-state",
+        "--outside-window",
         "--rotate",
         "--sandbox",
         "--state",

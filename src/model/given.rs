@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 
 use super::vocabulary::Period;
+use super::window::TimeOfDay;
 
 /// A setting of a spec.
 ///
@@ -114,6 +115,25 @@ impl JsonSchema for Instant {
             "format": "date-time",
             "description": "An instant in RFC 3339, with a zone.",
             "examples": ["2026-11-01T00:00:00Z"]
+        })
+    }
+}
+
+/// A time of day as a spec writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Time(pub TimeOfDay);
+
+impl JsonSchema for Time {
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$",
+            "description": "A time that a clock on the wall shows: 00:00 to 24:00.",
+            "examples": ["09:00", "24:00"]
         })
     }
 }

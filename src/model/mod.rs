@@ -27,3 +27,4 @@ pub mod vendor_sample;
 pub mod verb;
 pub mod vocabulary;
 pub mod who;
+pub mod window;

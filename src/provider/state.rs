@@ -13,6 +13,7 @@ use crate::model::address::Address;
 use crate::model::approval::Role;
 use crate::model::observed::Observed;
 use crate::model::vocabulary::Period;
+use crate::model::window::Changes;
 
 /// A validated spec. Its JSON, with paths as written, is what `spec_digest` is taken over, so layout
 /// and comments of the files don't count; secret values are never in it.
@@ -24,6 +25,8 @@ pub struct Desired {
     pub limits: Limits,
     #[serde(skip_serializing_if = "Approvals::asks_nothing")]
     pub approvals: Approvals,
+    #[serde(skip_serializing_if = "Changes::asks_nothing")]
+    pub changes: Changes,
 }
 
 /// Who must approve a saved plan before it is applied.

@@ -1,5 +1,6 @@
-//! What people and policies say to a plan: pure functions of the plan file's bytes.
+//! What people, policies and change windows say to a plan: pure functions, without I/O.
 
 pub mod approval;
 pub mod policy;
 pub mod signers;
+pub mod windows;

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::model::approval::Role;
-use crate::model::given::{Duration, Entries, Given, Items};
+use crate::model::given::{Duration, Entries, Given, Instant, Items, Time};
+use crate::model::window::Day;
 use crate::provider::state::FileFormat;
 use crate::provider::{ibm, logicmonitor};
 
@@ -30,6 +31,49 @@ pub struct Spec {
     pub limits: Given<Limits>,
     /// Who must approve a saved plan before it is applied.
     pub approvals: Given<Approvals>,
+    /// When changes may be made. Left out: at any time.
+    pub changes: Given<Changes>,
+}
+
+/// When changes may be made: in one of the windows, and in no freeze. Only `apply` obeys; a plan can be made
+/// at any time.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Changes {
+    /// The windows' time zone by its IANA name, such as Europe/Berlin. Default UTC.
+    pub timezone: Given<String>,
+    /// Left out: at any time that is not frozen.
+    #[schemars(extend("minItems" = 1))]
+    pub windows: Items<Window>,
+    /// Times without changes, whatever the windows say.
+    pub freezes: Items<Freeze>,
+}
+
+/// A time of some days of each week.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["from", "to"]))]
+pub struct Window {
+    /// The days on which it begins. Default every day.
+    #[schemars(extend("minItems" = 1))]
+    pub days: Items<Day>,
+    pub from: Given<Time>,
+    /// On the next day where it is not later than `from`.
+    pub to: Given<Time>,
+    /// Default that of all windows.
+    pub timezone: Given<String>,
+}
+
+/// A time without changes.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["from", "to"]))]
+pub struct Freeze {
+    pub from: Given<Instant>,
+    /// Changes may be made again at this instant.
+    pub to: Given<Instant>,
+    /// Told to whoever is refused.
+    pub reason: Given<String>,
 }
 
 /// Who must approve a saved plan before it is applied: SSH signatures over the plan file.

@@ -66,6 +66,7 @@ fn line(journal: &Unfinished, plan: &str, log: &StepLog) -> Option<Line> {
         apply: journal.apply_id.clone(),
         plan: Some(plan.to_owned()),
         approvals: journal.approvals.clone(),
+        outside_window: journal.outside_window(),
         step: log.step.clone(),
         address: log.address.clone(),
         verb: log.verb,

@@ -137,6 +137,7 @@ mod tests {
             apply: "a".into(),
             plan: None,
             approvals: vec![],
+            outside_window: None,
             step: StepId::new(verb, &token(), 1),
             address: token(),
             verb,

@@ -11,6 +11,7 @@ use super::lines::{self, Whole};
 use super::{StateDir, StateError};
 use crate::model::address::Address;
 use crate::model::approval::Approval;
+use crate::model::asked::Asked;
 use crate::model::finding::Finding;
 use crate::model::history::{Facts, Receipt};
 use crate::model::step::StepId;
@@ -141,6 +142,11 @@ impl Unfinished {
         self.planned().is_some_and(|steps| steps.iter().all(happened))
     }
 
+    /// Why its plan could be applied outside of change windows, if it could.
+    pub(super) fn outside_window(&self) -> Option<String> {
+        serde_json::from_slice::<PlanSteps>(&self.plan).ok()?.asked.outside_window
+    }
+
     /// The steps of the plan, if it can be read.
     fn planned(&self) -> Option<Vec<StepId>> {
         let plan: PlanSteps = serde_json::from_slice(&self.plan).ok()?;
@@ -148,11 +154,13 @@ impl Unfinished {
     }
 }
 
-/// The part of a plan file that tells which steps there are.
+/// The part of a plan file that tells which steps there are, and what was asked for.
 #[derive(Deserialize)]
 struct PlanSteps {
     #[serde(default)]
     steps: Vec<PlanStep>,
+    #[serde(default)]
+    asked: Asked,
 }
 
 #[derive(Deserialize)]

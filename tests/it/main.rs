@@ -35,5 +35,6 @@ mod support;
 mod unlisted;
 mod unlock;
 mod vendor_trouble;
+mod windows;
 mod workload_protection;
 mod year;

@@ -257,3 +257,46 @@ fn an_edited_journal_is_refused() {
     assert!([1, 3].contains(&ran.code), "{}", ran.all());
     assert_eq!(server.effects(), ["reset", "reset"]);
 }
+
+/// A freeze that begins in an hour: a clock that is two hours ahead stands in it.
+#[expect(clippy::disallowed_methods, reason = "the server's clock is the machine's")]
+fn with_a_freeze(place: &Place) {
+    let now = jiff::Timestamp::now();
+    let in_hours = |hours| (now + jiff::SignedDuration::from_hours(hours)).to_string();
+    let freeze = format!("changes: {{ freezes: [ {{ from: {}, to: {} }} ] }}\n", in_hours(1), in_hours(20));
+    place.write("spec.yaml", &format!("{}{freeze}", place.read("spec.yaml")));
+}
+
+/// A run in that freeze.
+fn frozen(place: &Place, server: &Server, args: &[&str]) -> crate::support::Ran {
+    let mut command = place.command(args);
+    command.envs(&server.vars).env("TOKENFORM_CLOCK_OFFSET", "2h").output().unwrap().into()
+}
+
+#[test]
+fn in_a_freeze_what_began_is_settled_and_what_did_not_waits() {
+    let (place, server) = place("ANY");
+    spec(&place, &server, "IAM_ONLY");
+    with_a_freeze(&place);
+    killed_at(&place, &server, &APPLY, RESET);
+    for _ in 0..2 {
+        let resume = frozen(&place, &server, &["resume", "spec.yaml"]);
+        resume.exits(3).says("changes are frozen until").says("nothing new was sent");
+    }
+    let status = server.run(&place, &["status", "spec.yaml"]).exits(0);
+    assert!(!status.all().contains("in doubt"), "{}", status.all());
+    assert!(server.effects().is_empty(), "{:?}", server.effects());
+    server.run(&place, &["resume", "spec.yaml"]).exits(0);
+    assert_eq!(server.effects(), ["reset", "reset", "lock"]);
+}
+
+#[test]
+fn no_freeze_holds_back_the_resets_that_an_unlock_owes() {
+    let (place, server) = place("IAM_ONLY");
+    spec(&place, &server, "ANY");
+    with_a_freeze(&place);
+    killed_at(&place, &server, &APPLY, RESET);
+    assert_eq!(server.effects(), ["unlock"]);
+    frozen(&place, &server, &["resume", "spec.yaml"]).exits(0);
+    assert_eq!(server.effects(), ["unlock", "reset", "reset"]);
+}

@@ -233,6 +233,7 @@ impl Job<'_> {
         if plan.plan().steps.is_empty() {
             return Ok(None);
         }
+        apply::may_begin(plan.plan(), None, &session.desired, session.env.clock.now())?;
         let sealed = saved::seal(plan.plan(), &session.key);
         self.command.policies.judge(&sealed, self.output)?;
         self.command.approvals.refuse_fresh(&session.desired.approvals, plan.plan())?;

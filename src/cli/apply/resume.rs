@@ -157,6 +157,7 @@ impl Job<'_> {
         let lines: String = left.not_done().iter().map(|id| format!("  {}\n", safe::shown(id))).collect();
         self.output
             .data(format!("Approved with apply {}, and not done:\n{lines}\n", left.apply_id).as_bytes());
+        apply::may_begin(plan.plan(), Some(left), &session.desired, session.env.clock.now())?;
         if ask {
             self.command.policies.judge(&left.plan, self.output)?;
             session.block_on(self.interrupts.end(approve::asked(
@@ -182,6 +183,7 @@ impl Job<'_> {
     ) -> Result<Exit, Failure> {
         self.output.plan(fresh.plan(), "");
         self.output.say(&format!("This takes the place of the plan that was approved: {why}."));
+        apply::may_begin(fresh.plan(), None, &session.desired, session.env.clock.now())?;
         let sealed = saved::seal(fresh.plan(), &session.key);
         self.command.policies.judge(&sealed, self.output)?;
         self.command.approvals.refuse_fresh(&session.desired.approvals, fresh.plan())?;

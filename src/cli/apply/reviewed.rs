@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Apply, Approved, Job};
+use crate::apply::may_begin;
 use crate::cli::Global;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::plan::admitted;
@@ -116,6 +117,7 @@ pub fn approved(reviewed: Reviewed, session: &Session, job: &Job<'_>) -> Result<
         return Err(stale(format!("the spec {} changed since the plan was made", spec.display())));
     }
     let plan = admitted(plan)?;
+    may_begin(plan.plan(), None, &session.desired, session.env.clock.now())?;
     let snapshot = job.read(session)?;
     everything_was_read(plan.plan(), &snapshot)?;
     nothing_moved(session, plan.plan(), &snapshot)?;

@@ -39,6 +39,8 @@ struct LineJson<'a> {
     plan: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     approvals: Option<&'a [Approval]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outside_window: Option<&'a str>,
     step: Option<&'a StepId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     facts: Option<&'a Facts>,
@@ -114,6 +116,7 @@ fn line<'a>(story: &Story<'a>, row: &'a Row) -> LineJson<'a> {
         apply: entry.apply(),
         plan: step.and_then(|step| step.plan.as_deref()),
         approvals: step.map(|step| step.approvals.as_slice()).filter(|approvals| !approvals.is_empty()),
+        outside_window: step.and_then(|step| step.outside_window.as_deref()),
         step: step.map(|step| &step.step),
         facts: step.map(|step| &step.facts),
         delivered: receipts.collect(),

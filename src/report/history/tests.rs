@@ -36,6 +36,7 @@ fn step(number: usize, day: u8, address: Address, verb: Verb, facts: Facts) -> R
         apply: "a1".into(),
         plan: Some("d1".into()),
         approvals: vec![],
+        outside_window: None,
         step: StepId::new(verb, &address, 1),
         address,
         verb,

@@ -51,7 +51,9 @@ fn short(by: &Who) -> String {
 /// The reason has the rationale in it, unless it was kept apart.
 fn why(reason: Option<&str>, entry: &Entry) -> String {
     let rationale = entry.step().and_then(|step| step.rationale.as_deref());
-    [reason, rationale].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    let outside = entry.step().and_then(|step| step.outside_window.as_ref());
+    let outside = outside.map(|reason| format!("outside the window: {reason}"));
+    [reason, rationale, outside.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// The widest cell of each column. The last column has no bound: nothing stands behind it.

@@ -15,6 +15,7 @@ const NEW_STATE: &str = "tokenform::plan::new_state";
 /// Notices about the plan as a whole; none for an ordinary one.
 pub fn notices(view: &View<'_>) -> Vec<Notice> {
     let all = [
+        outside_window(view),
         break_glass(view),
         new_state(view),
         amends(view),
@@ -54,6 +55,16 @@ fn new_state(view: &View<'_>) -> Option<Notice> {
             "Check `--state`. To go on: a reviewed saved plan, a typed `yes`, or `--new-state`.".to_owned(),
         ],
     })
+}
+
+/// Somebody lets it be applied when the spec allows no changes.
+fn outside_window(view: &View<'_>) -> Option<Notice> {
+    let reason = view.plan.asked.outside_window.as_ref()?;
+    let lines = vec![
+        "change windows and freezes do not hold this plan back.".to_owned(),
+        format!("Reason: {}", safe::line(reason)),
+    ];
+    Some(Notice { title: Some("OUTSIDE THE WINDOW:"), tone: Tone::Warn, lines })
 }
 
 fn break_glass(view: &View<'_>) -> Option<Notice> {

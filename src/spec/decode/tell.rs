@@ -46,6 +46,11 @@ impl Decoder<'_, '_> {
             Some("Instant") => {
                 (code::SPEC_BAD_INSTANT, format!("`{text}` is not an instant"), "not an instant")
             }
+            Some("Time") => (
+                code::SPEC_BAD_VALUE,
+                format!("`{text}` is not a time of day"),
+                "write it like 09:00 or 24:00",
+            ),
             _ => (code::SPEC_BAD_VALUE, format!("`{}` can't have this value", self.key), "can't be used"),
         };
         self.push(self.finding(code, message, label))
@@ -60,6 +65,7 @@ impl Decoder<'_, '_> {
         let (code, expected) = match self.wanted {
             Some("Duration") => (code::SPEC_BAD_DURATION, "a duration such as 90d"),
             Some("Instant") => (code::SPEC_BAD_INSTANT, "an instant such as 2026-11-01T00:00:00Z"),
+            Some("Time") => (code::SPEC_WRONG_TYPE, "a time of day such as \"09:00\""),
             _ => (code::SPEC_WRONG_TYPE, expected),
         };
         let found = self.node.kind();
@@ -71,7 +77,8 @@ impl Decoder<'_, '_> {
     pub(super) fn help_with_type(&self, expected: &str) -> Option<String> {
         match (&self.node.value, self.wanted, expected) {
             (Value::Integer(n), Some("Duration"), _) => Some(format!("write the unit: `{n}d` is {n} days")),
-            (Value::Integer(_) | Value::Number(_) | Value::Bool(_), None, "text") => {
+            (Value::Integer(_) | Value::Number(_), Some("Time"), _)
+            | (Value::Integer(_) | Value::Number(_) | Value::Bool(_), None, "text") => {
                 Some("write it in quotes".to_owned())
             }
             _ => None,

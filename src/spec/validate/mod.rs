@@ -2,6 +2,7 @@
 //!
 //! The tree and the decoded types are walked side by side, so that wide maps stay linear.
 
+mod changes;
 mod delivery;
 mod ibm;
 mod logicmonitor;
@@ -53,9 +54,10 @@ pub fn validate(root: &Entry, spec: &Spec, around: &Around<'_>) -> (Desired, Vec
         .collect();
     let limits = limits(spec.limits.get());
     let approvals = approvals(&mut checker, root, spec.approvals.get());
+    let changes = changes::changes(&mut checker, root.get("changes"), spec.changes.get());
     delivery::unused(&mut checker);
     let Checker { findings, destinations, .. } = checker;
-    (Desired { ibm, logicmonitor, destinations, limits, approvals }, findings)
+    (Desired { ibm, logicmonitor, destinations, limits, approvals, changes }, findings)
 }
 
 /// What the checks have gathered.

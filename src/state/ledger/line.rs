@@ -71,6 +71,9 @@ pub struct Finished {
     /// Who signed that file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Approval>,
+    /// Why the plan could be applied outside of the spec's change windows, if it could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside_window: Option<String>,
     pub step: StepId,
     pub address: Address,
     pub verb: Verb,
@@ -208,6 +211,7 @@ impl From<First> for Line {
             apply,
             plan: None,
             approvals: vec![],
+            outside_window: None,
             step,
             address,
             verb,

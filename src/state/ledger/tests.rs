@@ -18,6 +18,7 @@ fn line(n: usize) -> Line {
         apply: "a1".into(),
         plan: Some("d1".into()),
         approvals: vec![],
+        outside_window: None,
         step: StepId::new(Verb::Reset, &address, 1),
         address,
         verb: Verb::Reset,
