@@ -1,5 +1,8 @@
 //! Whole-program tests: what a user sees. Lower levels are tested beside the code.
 
+// the mutants of plans name these rooms as the library does
+use tokenform::{model, plan};
+
 mod adoption;
 mod approvals;
 mod bad_input;
@@ -23,6 +26,9 @@ mod levers;
 mod live;
 mod locks;
 mod main_job;
+#[path = "../../src/plan/tests/mutants/mod.rs"]
+mod mutants;
+mod mutation;
 mod policy;
 mod proof;
 mod readme;

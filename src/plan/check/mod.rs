@@ -8,6 +8,7 @@ mod limits;
 mod order;
 mod retire;
 mod reverse;
+mod steps;
 mod unlisted;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -243,6 +244,9 @@ fn secrets_have_destinations(view: &View<'_>) -> Verdict {
     let mut breaks: Vec<_> =
         lost.map(|s| format!("the secret of step {} goes nowhere", view.number(s))).collect();
     breaks.extend(kept.map(|s| format!("step {} invalidates, but delivers", view.number(s))));
+    let plain = view.steps.iter().filter(|s| !s.verb.properties().yields_secret);
+    let odd = plain.filter(|s| !s.destinations.is_empty());
+    breaks.extend(odd.map(|s| format!("step {}, a {}, has nothing to deliver", view.number(s), s.verb)));
     verdict(breaks, format!("{} steps yield a secret", secret.len()))
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::reverse::way_back;
-use super::{Verdict, View, callers, has_need, is_caller, list, retire, unlisted, verdict};
+use super::{Verdict, View, callers, has_need, is_caller, list, retire, steps, unlisted, verdict};
+use crate::model::address::Address;
 use crate::model::change::Action;
 use crate::model::evidence::VisibleTeam;
 use crate::model::step::{Rule, Shape, Step, StepId};
@@ -27,6 +28,8 @@ pub(super) fn order_and_coverage(view: &View<'_>) -> Verdict {
     retire::retirements(view, &mut breaks);
     unlisted::taken_by_disuse(view, &mut breaks);
     caller_is_last(view, &mut breaks);
+    steps::say_what_they_do(view, &mut breaks);
+    steps::summary_counts(view, &mut breaks);
     if proof.is_empty() {
         proof.push("no lock or unlock; every stated need comes first".into());
     }
@@ -228,6 +231,10 @@ fn amends_fit(view: &View<'_>, breaks: &mut Vec<String>) {
         if row.at > made || COVERS_FOR.after(row.at) < made {
             wrong("is not of the last 24 h");
         }
+        let visible = view.visible(&row.address.lane()).into_iter().flat_map(|row| &row.teams);
+        if !visible.into_iter().any(|team| team.address == row.address && team.id == row.team_id) {
+            wrong("is of a team that nobody saw");
+        }
         let needs_it = |lock: &Step| lock.needs.iter().any(|need| need.step == row.step);
         if !view.of_verb(Verb::Lock).any(|lock| lock.address == row.address.lane() && needs_it(lock)) {
             wrong("covers no lock");
@@ -290,10 +297,7 @@ fn retirement_is_ordered(view: &View<'_>, breaks: &mut Vec<String>) {
 /// and of those that log in with it.
 fn caller_is_last(view: &View<'_>, breaks: &mut Vec<String>) {
     for last in view.of_verb(Verb::Issue).filter(|s| replaces_a_caller(view, s)) {
-        let own = last.address.of_connection();
-        let users = callers(view, last).into_iter().flat_map(|row| &row.in_use);
-        let users = users.filter(|used| Some(used.token_id) == predecessor(last)).map(|used| &used.by);
-        let connections: BTreeSet<_> = users.cloned().chain([own]).collect();
+        let connections = callers_of(view, last);
         // what it replaced goes after it, by issue-before-retire
         let others = view.steps.iter().filter(|s| s.address != last.address);
         let others = others.filter(|s| connections.contains(&s.address.of_connection()));
@@ -306,10 +310,17 @@ fn caller_is_last(view: &View<'_>, breaks: &mut Vec<String>) {
     }
 }
 
+/// The connection of a rotated credential, and those that log in with it.
+pub(super) fn callers_of(view: &View<'_>, step: &Step) -> BTreeSet<Address> {
+    let users = callers(view, step).into_iter().flat_map(|row| &row.in_use);
+    let users = users.filter(|used| Some(used.token_id) == predecessor(step)).map(|used| &used.by);
+    users.cloned().chain([step.address.of_connection()]).collect()
+}
+
 fn predecessor(step: &Step) -> Option<u64> {
     step.params.get("predecessor")?.parse().ok()
 }
 
-fn replaces_a_caller(view: &View<'_>, step: &Step) -> bool {
+pub(super) fn replaces_a_caller(view: &View<'_>, step: &Step) -> bool {
     predecessor(step).is_some_and(|id| is_caller(view, step, id))
 }

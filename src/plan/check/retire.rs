@@ -22,6 +22,9 @@ pub(super) fn retirements(view: &View<'_>, breaks: &mut Vec<String>) {
             (false, Some(count)) if takes(step) && !count.may_be_zero => {
                 Some("takes a token that the spec wants, without being its retirement".to_owned())
             }
+            (false, Some(count)) if step.verb == Verb::Enable && replaced(step, count) => {
+                Some("brings a replaced token back, and does not say so".to_owned())
+            }
             (false, _) => None,
         };
         breaks.extend(why.map(|why| format!("step {} {why} (issue-before-retire)", view.number(step))));
@@ -30,6 +33,10 @@ pub(super) fn retirements(view: &View<'_>, breaks: &mut Vec<String>) {
 
 fn takes(step: &Step) -> bool {
     matches!(step.verb, Verb::Disable | Verb::Delete)
+}
+
+fn replaced(step: &Step, count: &EnabledCount) -> bool {
+    token_id(step).is_some_and(|id| count.predecessors.contains(&id))
 }
 
 /// What is wrong with a retirement.

@@ -28,7 +28,7 @@ fn made(name: &str, id: u64) -> (StepId, Facts) {
 }
 
 /// An apply was stopped before its lock, because team Late appeared: Ops and Web are reset.
-fn stopped() -> World {
+pub(super) fn stopped() -> World {
     let want = with_team(wants(Some(IamOnly)), "Ops", plain_team());
     let mut world = ibm(want, is(Any, &["Ops", "Web", "Late"]));
     let resets: BTreeMap<_, _> = [made("Ops", 1), made("Web", 2)].into();
@@ -104,7 +104,7 @@ fn a_team_that_is_ignored_or_an_unlock_takes_nothing_over() {
 }
 
 /// An apply was stopped after it had unlocked, and reset the token in Ops.
-fn unlocked() -> World {
+pub(super) fn unlocked() -> World {
     let mut world = ibm(wants(Some(Any)), is(Any, &["Ops", "Web"]));
     let opened = Past { unlocked_at: Some(at("2026-11-22T07:00:00Z")), ..Past::default() };
     let reset = Past { issued_at: Some(at("2026-11-22T08:00:00Z")), ..Past::default() };
@@ -138,7 +138,12 @@ invalidate mon.team["Web"]: earlier tokens may work again after the unlock
 #[test]
 fn no_forged_cover_is_admitted() {
     type Break = fn(&mut Plan);
-    let breaks: [(&str, Break); 10] = [
+    let breaks: [(&str, Break); 11] = [
+        ("cover a team that nobody saw", |p| {
+            p.evidence.visible_teams[0].teams.retain(|seen| seen.address != team("Web"));
+            let way = &mut p.reverse[0];
+            way.steps.retain(|step| step.address != team("Web"));
+        }),
         ("drop the cover", |p| drop(rows(p).pop())),
         ("drop all of them", |p| p.amends = None),
         ("drop the edge to it", |p| lock(p).needs.retain(|n| n.step != reset_of("Web"))),

@@ -126,14 +126,20 @@ fn a_plan_that_does_not_tell_what_is_in_use_takes_nothing() {
     assert!(broken[0].contains("refused I3") && broken[0].contains("nothing tells"), "{broken:?}");
 }
 
-#[test]
-fn a_credential_is_rotated_after_everything_of_each_connection_that_uses_it() {
+/// A token is due that `twin` uses, at which another one is missing.
+pub(super) fn rotated_elsewhere() -> World {
     let mut world = portal("acme", vec![("theirs", rotated(None))]);
     let user = twin().owner("svc");
     let fresh = user.item("api_token", "fresh");
     let tokens =
         &mut world.desired.logicmonitor.get_mut(&twin()).unwrap().users.get_mut(&user).unwrap().tokens;
     tokens.insert(fresh, wanted(Some(Enabled)));
+    world
+}
+
+#[test]
+fn a_credential_is_rotated_after_everything_of_each_connection_that_uses_it() {
+    let world = rotated_elsewhere();
     tells!(
         world,
         str![[r#"

@@ -7,7 +7,7 @@ use crate::model::step::{Guard, Need, Rule, Shape, Step, StepId};
 use crate::model::verb::Verb;
 use crate::model::vocabulary::TokenStatus::{Absent, Disabled, Enabled};
 use crate::plan::check::{admit, judge};
-use crate::plan::document::{Plan, VisibleTeam};
+use crate::plan::document::{Plan, Summary, VisibleTeam};
 use crate::plan::sample::*;
 use crate::provider::ibm::state::AuthMode::{Any, IamOnly};
 use crate::provider::logicmonitor::note::{Mark, marked};
@@ -15,7 +15,7 @@ use crate::provider::logicmonitor::state::LiveToken;
 
 /// An admitted plan with every sort of step: a lock, an unlock, single-slot and delivery, and for
 /// LogicMonitor create, enable, disable, delete and the rotation of the credential in use.
-fn rich() -> World {
+pub(super) fn rich() -> World {
     let want = with_team(wants(Some(IamOnly)), "Ops", plain_team());
     let mut world = ibm(want, is(Any, &["Ops", "Web", "DB"]));
     let mut dev = wants(None);
@@ -154,6 +154,59 @@ const BREAKS: &[(&str, &str, Break)] = &[
     ("give two steps one id", "I1", |p, pick| {
         let step = p.steps[pick % p.steps.len()].clone();
         p.steps.push(step);
+    }),
+    ("wait for what no rule puts first", "I1", |p, pick| {
+        let before = p.steps[pick % (p.steps.len() - 1)].id.clone();
+        p.steps.last_mut().unwrap().needs.push(Need { step: before, rule: Rule::UnlockBeforeReset });
+    }),
+    ("wait for another object by a rule of one object", "I1", |p, _| {
+        let before = of(p, Verb::Disable, 0).id.clone();
+        let at = p.steps.iter().rposition(|s| s.verb == Verb::Delete).unwrap();
+        let delete = p.steps.remove(at);
+        p.steps.push(delete);
+        p.steps.last_mut().unwrap().needs.push(Need { step: before, rule: Rule::DisableBeforeDelete });
+    }),
+    ("call a step what it is not", "I1", |p, pick| {
+        let at = pick % p.steps.len();
+        let was = p.steps[at].id.clone();
+        let id = StepId::new(p.steps[at].verb, &prod().owner("elsewhere"), 1);
+        p.steps[at].id = id.clone();
+        let needs = p.steps.iter_mut().flat_map(|s| &mut s.needs).map(|need| &mut need.step);
+        let changes = p.changes.iter_mut().flat_map(|c| &mut c.steps);
+        needs.chain(changes).filter(|name| **name == was).for_each(|name| name.clone_from(&id));
+    }),
+    ("do a step again under another number", "I1", |p, pick| {
+        let mut again = p.steps[pick % p.steps.len()].clone();
+        let change = p.changes.iter_mut().find(|c| c.steps.contains(&again.id)).unwrap();
+        again.id = StepId::new(again.verb, &again.address, 9);
+        change.steps.push(again.id.clone());
+        p.steps.push(again);
+    }),
+    ("call what can't be undone undoable", "I1", |p, pick| {
+        let at = pick % p.steps.len();
+        p.steps[at].irreversible ^= true;
+        p.summary = Summary::of(&p.changes, &p.steps);
+    }),
+    ("miscount the changes", "I1", |p, _| p.summary.delete = 0),
+    ("miscount what can't be undone", "I1", |p, _| p.summary.irreversible = 0),
+    ("reset a team beside an unlock that was left out", "I1", |p, _| {
+        let id = of(p, Verb::Unlock, 0).id.clone();
+        remove(p, &id);
+        let reset = nth(p, |s| s.address.lane() == prod().owner("old"), 0);
+        (reset.shape, reset.destinations) = (Some(Shape::SingleSlot), vec![to("X")]);
+        let id = reset.id.clone();
+        p.changes.iter_mut().filter(|c| c.steps.contains(&id)).for_each(|c| c.action = Action::Rotate);
+        p.summary = Summary::of(&p.changes, &p.steps);
+    }),
+    ("replace a token where nothing tells what is in use", "I1", |p, _| p.evidence.callers.clear()),
+    ("bring a replaced token back without saying so", "I1", |p, _| {
+        let step = of(p, Verb::Enable, 0);
+        let (address, id) = (step.address.clone(), step.params["token_id"].parse().unwrap());
+        let count = p.evidence.enabled_counts.iter_mut().find(|count| count.address == address).unwrap();
+        count.predecessors.push(id);
+    }),
+    ("give a destination to what yields no secret", "I5", |p, _| {
+        of(p, Verb::Disable, 0).destinations.push(to("X"));
     }),
     ("need a step that is not there", "I1", |p, pick| {
         let at = pick % p.steps.len();
@@ -330,6 +383,7 @@ fn remove(plan: &mut Plan, id: &StepId) {
     plan.steps.iter_mut().for_each(|s| s.needs.retain(|n| n.step != *id));
     plan.changes.iter_mut().for_each(|c| c.steps.retain(|s| s != id));
     plan.changes.retain(|c| !c.steps.is_empty());
+    plan.summary = Summary::of(&plan.changes, &plan.steps);
 }
 
 #[test]

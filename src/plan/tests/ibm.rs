@@ -263,7 +263,7 @@ lock mon: the spec wants IAM tokens alone
 2 reset mon.team["Ops"] invalidate
 3 lock mon after 2 reset-before-lock, 2 reset-before-lock
 error plan::ambiguous mon.team["Ops"]: several visible teams stand for it: id 1, id 2
-refused I1: two steps have one id; two changes have `reset mon.team["Ops"]`; the way back from lock 3 does not reset every visible team
+refused I1: two steps have one id; two changes have `reset mon.team["Ops"]`; the way back from lock 3 does not reset every visible team; step 2 does again what an earlier step does
 
 "#]]
     );

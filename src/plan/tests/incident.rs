@@ -17,6 +17,11 @@ fn incident(mut world: World, scope: &[&str]) -> World {
     world
 }
 
+/// Whatever may be exposed at a portal.
+pub(super) fn everything() -> World {
+    incident(messy(), &[])
+}
+
 /// The admitted plan: its steps, and what stays with the cause.
 fn told(world: &World) -> String {
     let plan = world.admitted();

@@ -12,6 +12,8 @@ mod limits;
 mod lineage;
 mod logicmonitor;
 mod model;
+mod mutants;
+mod mutation;
 mod order;
 mod partial;
 mod properties;

@@ -24,6 +24,14 @@ fn fed(want: Token) -> Token {
     Token { deliver: Vec::new(), ..want }
 }
 
+pub(super) fn due_to_disable() -> World {
+    replaced(10)
+}
+
+pub(super) fn due_to_delete() -> World {
+    off(replaced(10), 7)
+}
+
 fn token_5(world: &mut World) -> &mut LiveToken {
     &mut live_svc(world).tokens[0]
 }

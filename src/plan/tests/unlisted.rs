@@ -53,6 +53,10 @@ fn fates(plan: &Plan) -> String {
     plan.unlisted.iter().map(row).collect()
 }
 
+pub(super) fn disabled_and_deleted() -> World {
+    one_of_each(Delete)
+}
+
 fn one_of_each(action: UnlistedAction) -> World {
     let tokens = vec![
         stale(10, "quick test"),

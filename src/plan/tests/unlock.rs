@@ -23,6 +23,11 @@ fn asked(mut world: World, hold: Option<Period>) -> World {
     world
 }
 
+/// An unlock by hand that is held open.
+pub(super) fn break_glass() -> World {
+    asked(locked(), Some(Period::hours(4)))
+}
+
 fn locked() -> World {
     let want = with_team(wants(Some(IamOnly)), "Ops", plain_team());
     let mut world = ibm(want, is(IamOnly, &["Ops", "Web"]));
