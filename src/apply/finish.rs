@@ -195,6 +195,8 @@ fn detail(step: &Step, facts: &Facts) -> String {
         (Verb::Deliver, _) => format!("delivered to {delivered}"),
         (Verb::Lock, _) => "IAM_ONLY, read back and probed".into(),
         (Verb::Unlock, _) => "ANY, read back and probed".into(),
+        (Verb::Protect, _) => "remembered in the ledger".into(),
+        (Verb::Unprotect, _) => "lifted in the ledger".into(),
         (verb, _) => format!("{verb}d, confirmed by list"),
     }
 }

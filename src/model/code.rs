@@ -157,8 +157,8 @@ codes! {
         "The plan does more of one kind of change than `limits` allows.",
         "Split the change, or raise the limit in the spec.";
     PLAN_PROTECTED = "tokenform::plan::protected", Error,
-        "The plan would change an object under `protect: true`.",
-        "Lift the protection in a plan of its own, or leave the object alone.";
+        "The plan would change an object under `protect: true`, or one that the ledger remembers as protected.",
+        "Leave the object alone; or write `protect: false` and apply that first, in a plan of its own.";
     PLAN_UNREADABLE = "tokenform::plan::unreadable", Error,
         "Live state could not be read, so no plan can be made.",
         "Fix the connection and run the command again; nothing was changed.";

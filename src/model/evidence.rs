@@ -23,8 +23,11 @@ pub struct Evidence {
     pub managed: Vec<Managed>,
     /// Addresses of declared objects: no step leaves them.
     pub scope: Vec<Address>,
-    /// Addresses under `protect: true`.
+    /// Addresses under `protect: true`, and those that the ledger remembers as protected.
     pub protected: Vec<Address>,
+    /// Addresses under `protect: false`: these protections may be lifted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unprotect: Vec<Address>,
     /// Changes that are due only because an age is unknown in a state without a ledger: they need
     /// a reviewed plan, a typed `yes`, or `--new-state`.
     pub new_state: Vec<StepId>,

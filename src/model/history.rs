@@ -70,6 +70,9 @@ pub struct Past {
     pub unlocked_at: Option<Timestamp>,
     /// The setting that a step of ours has left, for example `IAM_ONLY`, and when.
     pub setting: Option<(String, Timestamp)>,
+    /// Whether a plan of ours protected it, and none has lifted that since.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
     /// The hold that an unlock of ours has set, until it ends or the instance is locked.
     pub hold: Option<Hold>,
 }

@@ -95,7 +95,8 @@ impl Shape {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
-    /// An HTTP method; `GUIDED` where a person does it in the console.
+    /// An HTTP method; `GUIDED` where a person does it in the console, `RECORD` where nothing is sent and the
+    /// ledger alone is written.
     pub method: String,
     pub host: String,
     pub path: String,

@@ -6,6 +6,7 @@ pub mod document;
 mod graph;
 mod incident;
 mod partial;
+mod protect;
 mod reverse;
 pub mod rules;
 #[cfg(test)]
@@ -75,8 +76,10 @@ pub struct Planned {
 pub fn plan(inputs: &Inputs<'_>) -> Planned {
     let Inputs { history, key, now, asked, unattended, .. } = *inputs;
     let cx = Context { history, key, now, asked, unattended };
-    let lens = asked.incident.as_ref().map(|incident| incident::lens(inputs.desired, incident));
-    let mut drafts = registry::drafts(cx, lens.as_ref().unwrap_or(inputs.desired), inputs.snapshot);
+    let guarded = protect::lens(inputs.desired, history);
+    let desired = guarded.as_ref().unwrap_or(inputs.desired);
+    let lens = asked.incident.as_ref().map(|incident| incident::lens(desired, incident));
+    let mut drafts = registry::drafts(cx, lens.as_ref().unwrap_or(desired), inputs.snapshot);
     let mut plan = empty(inputs);
     if let Some(incident) = &inputs.asked.incident {
         let (narrowed, left) = incident::narrow(&incident_scene(inputs, incident), drafts);
@@ -88,6 +91,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
         plan.extent.unread = partial::set_aside(&mut drafts);
         plan.complete &= plan.extent.unread.is_empty();
     }
+    protect::add(inputs, &mut drafts);
     plan.evidence = evidence(inputs, &drafts);
     let mut findings = Vec::new();
     let mut live = BTreeSet::new();
@@ -249,7 +253,8 @@ fn evidence(inputs: &Inputs<'_>, drafts: &[Draft]) -> Evidence {
         enabled_counts: drafts.iter().flat_map(|d| d.enabled_counts.clone()).collect(),
         managed: registry::managed(inputs.desired, inputs.snapshot),
         scope,
-        protected: registry::protected(inputs.desired),
+        protected: protect::all(inputs),
+        unprotect: inputs.desired.unprotect.iter().cloned().collect(),
         new_state: match inputs.history.head {
             None => drafts.iter().flat_map(|d| d.unknown_age.clone()).collect(),
             Some(_) => Vec::new(),
@@ -259,7 +264,7 @@ fn evidence(inputs: &Inputs<'_>, drafts: &[Draft]) -> Evidence {
 
 fn incident_scene<'a>(inputs: &'a Inputs<'_>, incident: &'a Incident) -> incident::Scene<'a> {
     let Inputs { desired, snapshot, .. } = *inputs;
-    let (protected, managed) = (registry::protected(desired), registry::managed(desired, snapshot));
+    let (protected, managed) = (protect::all(inputs), registry::managed(desired, snapshot));
     incident::Scene { incident, desired, snapshot, protected, managed }
 }
 

@@ -1,6 +1,6 @@
 //! The closed list of kinds, and the matches that send an object to its vendor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future;
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::draft::{Context, Draft};
 use super::fields::Bound;
 use super::state::{Desired, Snapshot};
-use super::steps::{self, Answer, Check, Failure, Look, Patience, Phase, Prepared};
+use super::steps::{self, Answer, Check, Failure, Hold, Look, Patience, Phase, Prepared};
 use super::{ibm, logicmonitor};
 use crate::http::{Reader, Writer};
 use crate::model::address::Address;
@@ -133,6 +133,19 @@ pub fn protected(desired: &Desired) -> Vec<Address> {
     [ibm::evidence::protected(desired), logicmonitor::evidence::protected(desired)].concat()
 }
 
+/// Protects these objects as if the spec did, where it declares them.
+pub fn protect(desired: &mut Desired, protected: &BTreeSet<Address>) {
+    let instances = desired.ibm.values_mut().flat_map(|connection| &mut connection.instances);
+    for (address, instance) in instances {
+        instance.protect |= protected.contains(address);
+        instance.teams.iter_mut().for_each(|(at, team)| team.protect |= protected.contains(at));
+    }
+    for (address, user) in desired.logicmonitor.values_mut().flat_map(|connection| &mut connection.users) {
+        user.protect |= protected.contains(address);
+        user.tokens.iter_mut().for_each(|(at, token)| token.protect |= protected.contains(at));
+    }
+}
+
 /// What the spec gives as the why of an object's rotations.
 pub fn rationale(desired: &Desired, address: &Address) -> Option<String> {
     let (connection, owner) = (address.of_connection(), address.lane());
@@ -226,9 +239,19 @@ pub fn last_used(snapshot: &Snapshot, address: &Address, id: u64) -> Option<Time
 enum Vendor {
     Ibm,
     LogicMonitor,
+    /// None: the ledger remembers the step, and that is all of it.
+    Nobody,
+}
+
+/// The answer of a step that asks nobody.
+fn nothing() -> Answer {
+    Answer { facts: Facts::default(), value: None }
 }
 
 fn vendor(step: &Step) -> Result<Vendor, Finding> {
+    if matches!(step.verb, Verb::Protect | Verb::Unprotect) {
+        return Ok(Vendor::Nobody);
+    }
     match step.address.vendor() {
         ibm::VENDOR => Ok(Vendor::Ibm),
         logicmonitor::VENDOR => Ok(Vendor::LogicMonitor),
@@ -244,6 +267,9 @@ pub async fn prepare(reader: &Reader, cx: &steps::Context<'_>, step: &Step) -> R
     match vendor(step)? {
         Vendor::Ibm => ibm::steps::prepare(reader, cx, step).await,
         Vendor::LogicMonitor => logicmonitor::steps::prepare(reader, cx, step).await,
+        Vendor::Nobody => {
+            Ok(Prepared { live: Vec::new(), facts: Facts::default(), hold: Hold::Nothing, deferred: None })
+        }
     }
 }
 
@@ -258,6 +284,7 @@ pub async fn mutate(
     match vendor(step).map_err(Failure::Refused)? {
         Vendor::Ibm => ibm::steps::mutate(writer, cx, step, prepared, facts).await,
         Vendor::LogicMonitor => logicmonitor::steps::mutate(writer, cx, step, prepared, facts).await,
+        Vendor::Nobody => Ok(Some(nothing())),
     }
 }
 
@@ -272,6 +299,7 @@ pub async fn look(
     match vendor(step) {
         Ok(Vendor::Ibm) => ibm::steps::look(reader, cx, step, prepared, facts).await,
         Ok(Vendor::LogicMonitor) => logicmonitor::steps::look(reader, cx, step, prepared, facts).await,
+        Ok(Vendor::Nobody) => Look::Happened(nothing()),
         Err(finding) => Look::CannotTell(finding),
     }
 }
@@ -281,6 +309,7 @@ pub async fn ready(reader: &Reader, cx: &steps::Context<'_>, step: &Step, answer
     match vendor(step) {
         Ok(Vendor::Ibm) => ibm::steps::ready(reader, cx, step, answer).await,
         Ok(Vendor::LogicMonitor) => logicmonitor::steps::ready(reader, cx, step, answer).await,
+        Ok(Vendor::Nobody) => Check::Holds(Facts::default()),
         Err(finding) => Check::Never(finding),
     }
 }
@@ -296,6 +325,7 @@ pub async fn confirm(
     match vendor(step) {
         Ok(Vendor::Ibm) => ibm::steps::confirm(reader, cx, step, prepared, answer).await,
         Ok(Vendor::LogicMonitor) => logicmonitor::steps::confirm(reader, cx, step, prepared, answer).await,
+        Ok(Vendor::Nobody) => Check::Holds(Facts::default()),
         Err(finding) => Check::Never(finding),
     }
 }
@@ -304,7 +334,7 @@ pub async fn confirm(
 pub async fn revoke(writer: &Writer, cx: &steps::Context<'_>, step: &Step, id: u64) -> Result<(), Failure> {
     match vendor(step).map_err(Failure::Refused)? {
         Vendor::LogicMonitor => logicmonitor::steps::revoke(writer, cx, step, id).await,
-        Vendor::Ibm => {
+        Vendor::Ibm | Vendor::Nobody => {
             let finding = Finding::new(code::PLAN_CHECK, "a team's token can't be deleted").at(&step.address);
             Err(Failure::Refused(finding))
         }
@@ -323,7 +353,7 @@ pub async fn restore(
         Vendor::Ibm if step.verb == Verb::Lock => {
             ibm::steps::restore(writer, cx, step, prepared, facts).await
         }
-        Vendor::Ibm | Vendor::LogicMonitor => Ok(false),
+        Vendor::Ibm | Vendor::LogicMonitor | Vendor::Nobody => Ok(false),
     }
 }
 
@@ -337,7 +367,7 @@ pub async fn restored(
 ) -> Check {
     match vendor(step) {
         Ok(Vendor::Ibm) => ibm::steps::restored(reader, cx, step, prepared, facts).await,
-        Ok(Vendor::LogicMonitor) => Check::Holds(Facts::default()),
+        Ok(Vendor::LogicMonitor | Vendor::Nobody) => Check::Holds(Facts::default()),
         Err(finding) => Check::Never(finding),
     }
 }
@@ -347,7 +377,7 @@ pub fn patience(cx: &steps::Context<'_>, step: &Step, phase: Phase) -> Patience 
     match vendor(step) {
         Ok(Vendor::Ibm) => ibm::steps::patience(cx, step, phase),
         Ok(Vendor::LogicMonitor) => logicmonitor::steps::patience(step, phase),
-        Err(_) => Patience::once(),
+        Ok(Vendor::Nobody) | Err(_) => Patience::once(),
     }
 }
 
@@ -355,7 +385,7 @@ pub fn patience(cx: &steps::Context<'_>, step: &Step, phase: Phase) -> Patience 
 pub fn guide(cx: &steps::Context<'_>, step: &Step) -> Option<Vec<String>> {
     match vendor(step) {
         Ok(Vendor::Ibm) => ibm::steps::guide(cx, step),
-        Ok(Vendor::LogicMonitor) | Err(_) => None,
+        Ok(Vendor::LogicMonitor | Vendor::Nobody) | Err(_) => None,
     }
 }
 

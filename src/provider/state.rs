@@ -25,6 +25,9 @@ pub struct Desired {
     pub limits: Limits,
     #[serde(skip_serializing_if = "Approvals::asks_nothing")]
     pub approvals: Approvals,
+    /// Objects under `protect: false`: a protection that the ledger remembers is lifted.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub unprotect: BTreeSet<Address>,
     #[serde(skip_serializing_if = "Changes::asks_nothing")]
     pub changes: Changes,
 }

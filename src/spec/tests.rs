@@ -370,6 +370,19 @@ fn rotations_are_checked() {
 }
 
 #[test]
+fn protect_false_lifts_unless_another_word_for_the_object_protects_it() {
+    let lifted = |text: &str| {
+        let desired = load_text(text).unwrap().desired;
+        desired.unprotect.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let user = "{ protect: false, api_tokens: { a: { protect: false }, b: { protect: true }, c: {} } }";
+    assert_eq!(lifted(&lm(user)), ["logicmonitor.a.u", "logicmonitor.a.u.api_token[\"a\"]"]);
+    let teams = "T: { protect: false }, U: { token: { protect: false } }, V: { protect: false, token: { protect: true } }";
+    let instance = format!("{{ service: monitoring, protect: false, teams: {{ {teams} }} }}");
+    assert_eq!(lifted(&ibm(&instance)), ["ibm.p.i", "ibm.p.i.team[\"T\"]", "ibm.p.i.team[\"U\"]"]);
+}
+
+#[test]
 fn a_locked_instance_takes_no_wish_for_its_tokens() {
     let text = ibm(
         "{ service: monitoring, external_api_auth: IAM_ONLY, teams: { T: { token: { rotate: { max_age: 1d }, deliver: [] } } } }",

@@ -21,12 +21,22 @@ fn add(history: &mut History, line: &Line) {
                 past.hold = None;
             }
         }
-        Entry::Forgotten { address } => history.objects.retain(|object, _| !address.covers(object)),
+        Entry::Forgotten { address } => history.objects.retain(|object, past| {
+            if address.covers(object) {
+                // a protection is lifted by a reviewed plan, and not in passing
+                *past = Past { protected: past.protected, ..Past::default() };
+            }
+            past.protected || !address.covers(object)
+        }),
         Entry::Abandoned { .. } | Entry::LockBroken { .. } => {}
     }
 }
 
 fn finished(history: &mut History, line: &Line, step: &Finished) {
+    if matches!(step.verb, Verb::Protect | Verb::Unprotect) {
+        protect(history, step);
+        return;
+    }
     history.looked_at.insert(step.address.of_connection(), line.at);
     let past = history.objects.entry(step.address.clone()).or_default();
     if let Some(id) = another(past, step) {
@@ -40,7 +50,10 @@ fn finished(history: &mut History, line: &Line, step: &Finished) {
             past.disabled_at = (step.verb == Verb::Disable).then_some(line.at);
         }
         // which token replaced which is what a pin is followed by
-        Verb::Delete => *past = Past { replaced: std::mem::take(&mut past.replaced), ..Past::default() },
+        Verb::Delete => {
+            let (replaced, protected) = (std::mem::take(&mut past.replaced), past.protected);
+            *past = Past { replaced, protected, ..Past::default() };
+        }
         Verb::Deliver => delivered(past, line, step),
         // the mode itself is read live; since when earlier tokens may work again is not
         Verb::Unlock => {
@@ -56,6 +69,14 @@ fn finished(history: &mut History, line: &Line, step: &Finished) {
         Verb::Protect | Verb::Unprotect => {}
     }
     past.delivered.extend(step.delivered.iter().map(|(slot, r)| (slot.clone(), r.fingerprint.clone())));
+    if *past == Past::default() {
+        history.objects.remove(&step.address);
+    }
+}
+
+fn protect(history: &mut History, step: &Finished) {
+    let past = history.objects.entry(step.address.clone()).or_default();
+    past.protected = step.verb == Verb::Protect;
     if *past == Past::default() {
         history.objects.remove(&step.address);
     }
@@ -266,6 +287,21 @@ mod tests {
         let forgotten = other(2, Entry::Forgotten { address: token().lane() });
         assert_eq!(past(vec![known.clone(), forgotten.clone()]), None);
         assert!(past(vec![known.clone(), forgotten, known]).is_some());
+    }
+
+    #[test]
+    fn a_protection_outlasts_all_but_its_own_lifting() {
+        let mut lines = vec![line(Verb::Issue, 1, issued("v", 8, None), &[])];
+        lines.push(line(Verb::Protect, 2, Facts::default(), &[]));
+        lines.push(line(Verb::Enable, 3, on(8), &[]));
+        assert!(past(lines.clone()).unwrap().protected);
+        lines.push(other(4, Entry::Forgotten { address: token().lane() }));
+        let left = past(lines.clone()).unwrap();
+        assert_eq!(left, Past { protected: true, ..Past::default() }, "all else is forgotten");
+        lines.push(line(Verb::Delete, 5, on(8), &[]));
+        assert!(past(lines.clone()).unwrap().protected);
+        lines.push(line(Verb::Unprotect, 6, Facts::default(), &[]));
+        assert_eq!(past(lines), None);
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod mutants;
 mod mutation;
 mod policy;
 mod proof;
+mod protect;
 mod readme;
 mod refusals;
 mod requests;

@@ -10,12 +10,13 @@ use std::time::Duration;
 use super::Job;
 use crate::cli::session::Session;
 use crate::model::address::Address;
-use crate::model::change::{Change, Field};
+use crate::model::change::{Action, Change, Field};
 use crate::model::code;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::outcome::Outcome;
 use crate::model::step::{Shape, Step};
+use crate::model::verb::Verb;
 use crate::plan::document::Plan;
 use crate::plan::{EXPIRES, Planned};
 
@@ -131,7 +132,12 @@ fn take_due(next: &mut Plan, applied: &Plan) -> Vec<Change> {
     let repeats = |step: &Step| applied.steps.iter().any(|own| about(own) == about(step));
     let is_life = |step: &Step| step.shape == Some(Shape::Overlap) && !repeats(step);
     let steps = &next.steps;
+    // what had to wait for a plan of its own
+    let lifts = applied.steps.iter().any(|step| step.verb == Verb::Unprotect);
     let is_due = |change: &mut Change| {
+        if lifts && !matches!(change.action, Action::Protect | Action::Unprotect) {
+            return true;
+        }
         let mut own = steps.iter().filter(|step| change.steps.contains(&step.id));
         !change.steps.is_empty() && own.all(is_life)
     };

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Verdict, View, verdict};
 use crate::model::address::Address;
+use crate::model::evidence::Evidence;
 use crate::model::step::{Shape, Step};
 use crate::model::verb::Verb;
 
@@ -37,6 +38,8 @@ pub(super) fn limits_and_protections(view: &View<'_>) -> Verdict {
             breaks.push(format!("step {} touches {address}, which is protected", view.number(step)));
         }
     }
+    by_name(view, &mut breaks);
+    lifted_alone(view, &mut breaks);
     let used: Vec<_> = counts.iter().map(|(name, count, limit)| format!("{name} {count}/{limit}")).collect();
     verdict(breaks, used.join(", "))
 }
@@ -47,6 +50,48 @@ fn protection_forbids(step: &Step) -> bool {
         Verb::Reset | Verb::Disable | Verb::Delete | Verb::Lock | Verb::Unlock => true,
         Verb::Issue => step.shape.is_some(),
         Verb::Deliver | Verb::Enable | Verb::Protect | Verb::Unprotect => false,
+    }
+}
+
+/// A token that the spec no longer declares has an address by its id: its protection was by its name.
+fn by_name(view: &View<'_>, breaks: &mut Vec<String>) {
+    for step in view.steps.iter().filter(|s| protection_forbids(s)) {
+        let Some(row) = view.unlisted.get(&step.address) else { continue };
+        let name = row.note.split(" ;tf1 ").next().unwrap_or_default();
+        let is_it = |protected: &&Address| {
+            let kind = |at: &Address| at.item_parts().map(|(kind, _)| kind.to_owned());
+            protected.lane() == step.address.lane()
+                && kind(protected) == kind(&step.address)
+                && protected.name() == name
+        };
+        for address in view.evidence.protected.iter().filter(is_it) {
+            breaks.push(format!("step {} touches {address}, which is protected", view.number(step)));
+        }
+    }
+}
+
+/// A protection is lifted where the spec says so, by a plan that does nothing else; and what is
+/// remembered as protected is what the spec protects.
+fn lifted_alone(view: &View<'_>, breaks: &mut Vec<String>) {
+    let of = |verb| view.steps.iter().filter(move |step| step.verb == verb);
+    let Evidence { protected, unprotect, .. } = view.evidence;
+    for step in of(Verb::Unprotect) {
+        let number = view.number(step);
+        if !unprotect.contains(&step.address) {
+            breaks.push(format!("step {number} lifts a protection that the spec does not lift"));
+        }
+        if !protected.contains(&step.address) {
+            breaks.push(format!("step {number} lifts a protection from what is not protected"));
+        }
+        let others = view.steps.iter().filter(|s| !matches!(s.verb, Verb::Protect | Verb::Unprotect));
+        for other in others {
+            let other = view.number(other);
+            breaks.push(format!("step {other} stands beside step {number}, which lifts what is protected"));
+        }
+    }
+    for step in of(Verb::Protect).filter(|step| !protected.contains(&step.address)) {
+        let number = view.number(step);
+        breaks.push(format!("step {number} makes a protected object of what the spec does not protect"));
     }
 }
 

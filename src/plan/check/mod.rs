@@ -256,7 +256,9 @@ fn scope_is_kept(view: &View<'_>) -> Verdict {
     let scope: BTreeSet<&Address> = view.evidence.scope.iter().collect();
     let switched = |a: &Address| scope.contains(&a.lane()) && (view.switches(a) || view.was_unlocked(a));
     let declared = |a: &Address| scope.contains(a) || switched(a) || unlisted::row(view, a).is_some();
-    let outside = view.steps.iter().filter(|s| !declared(&s.address));
+    // what a protection is of, the spec says: I7
+    let remote = view.steps.iter().filter(|s| !matches!(s.verb, Verb::Protect | Verb::Unprotect));
+    let outside = remote.filter(|s| !declared(&s.address));
     let breaks = outside
         .map(|s| format!("step {} touches {}, which is not declared", view.number(s), s.address))
         .collect();

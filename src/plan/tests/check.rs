@@ -339,6 +339,15 @@ const BREAKS: &[(&str, &str, Break)] = &[
         let address = of(p, takes[pick % takes.len()], pick).address.clone();
         p.evidence.protected.push(if pick % 2 == 0 { address } else { address.lane() });
     }),
+    ("lift a protection beside other changes", "I7", |p, pick| {
+        let mut step = of(p, Verb::Delete, pick).clone();
+        step.address = step.address.lane().item("api_token", "fenced");
+        (step.id, step.verb) = (StepId::new(Verb::Unprotect, &step.address, 1), Verb::Unprotect);
+        step.needs.clear();
+        p.evidence.unprotect.push(step.address.clone());
+        p.evidence.protected.push(step.address.clone());
+        p.steps.insert(0, step);
+    }),
     ("rotate a protected token", "I7", |p, _| {
         let address = rotation(p).address.clone();
         p.evidence.protected.push(address);

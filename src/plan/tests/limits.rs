@@ -102,8 +102,10 @@ fn a_protected_team_keeps_its_instance_from_being_locked() {
         str![[r#"
 invalidate mon.team["Ops"]: reset before the instance is locked
 lock mon: the spec wants IAM tokens alone
+protect mon.team["Ops"]: the spec protects it
 1 reset mon.team["Ops"] invalidate
-2 lock mon after 1 reset-before-lock
+2 protect mon.team["Ops"]
+3 lock mon after 1 reset-before-lock, 2 lock-last
 refused I7: step 1 touches mon.team["Ops"], which is protected
 
 "#]]
@@ -127,5 +129,9 @@ fn protection_forbids_taking_away_and_nothing_else() {
     assert!(refusals(&world)[0].contains("is protected"));
     let team = crate::provider::ibm::state::Team { deliver: vec![to("A")], protect: true, ..plain_team() };
     let world = ibm(with_team(wants(None), "SRE", team), is(Any, &["SRE"]));
-    assert_eq!(world.past(&self::team("SRE"), Past::default()).admitted().steps.len(), 1);
+    assert_eq!(
+        world.past(&self::team("SRE"), Past::default()).admitted().steps.len(),
+        2,
+        "it is protected, and fed"
+    );
 }

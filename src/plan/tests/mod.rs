@@ -17,6 +17,7 @@ mod mutation;
 mod order;
 mod partial;
 mod properties;
+mod protect;
 mod retire;
 mod rotate;
 mod target;

@@ -67,7 +67,9 @@ impl Model {
                 let id = token_id(step);
                 self.user(step).tokens.retain(|t| t.id != id);
             }
-            Verb::Protect | Verb::Unprotect => {}
+            Verb::Protect | Verb::Unprotect => {
+                self.past(&step.address).protected = step.verb == Verb::Protect;
+            }
         }
     }
 

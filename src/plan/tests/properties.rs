@@ -102,6 +102,6 @@ fn enough_random_worlds_have_steps_to_apply() {
             *steps.entry(step.verb).or_insert(0) += 1;
         }
     }
-    assert_eq!(steps.len(), 8, "{steps:?}");
+    assert_eq!(steps.len(), 9, "{steps:?}");
     assert!(steps.values().all(|count| *count >= 5), "{steps:?}");
 }

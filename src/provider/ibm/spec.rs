@@ -179,7 +179,8 @@ pub struct Instance {
     pub accept_unverified: Given<bool>,
     /// What happens to visible teams that are not listed, when the instance is locked. Default reset.
     pub other_teams: Given<OtherTeams>,
-    /// Forbids every change to it and to all below it.
+    /// Forbids every change that takes something from it and all below it. Remembered in the ledger: only `protect: false`,
+    /// applied in a plan of its own, lifts it.
     pub protect: Given<bool>,
     /// Teams by name.
     pub teams: Entries<Team>,
@@ -191,7 +192,8 @@ pub struct Instance {
 pub struct Team {
     /// Pins the team by id.
     pub id: Given<u64>,
-    /// Forbids every change to its token.
+    /// Forbids every change that takes something from its token. Remembered in the ledger: only `protect: false`,
+    /// applied in a plan of its own, lifts it.
     pub protect: Given<bool>,
     /// The team's API token.
     pub token: Given<TeamToken>,
@@ -206,6 +208,7 @@ pub struct TeamToken {
     pub rotate: Given<Rotate>,
     /// Where the value goes.
     pub deliver: Items<Deliver>,
-    /// Forbids every change to it.
+    /// Forbids every change that takes something from it. Remembered in the ledger: only `protect: false`,
+    /// applied in a plan of its own, lifts it.
     pub protect: Given<bool>,
 }

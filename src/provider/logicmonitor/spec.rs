@@ -54,7 +54,8 @@ pub struct Lmv1 {
 pub struct User {
     /// Pins the user by id.
     pub id: Given<u64>,
-    /// Forbids every change to all tokens below.
+    /// Forbids every change that takes something from all tokens below. Remembered in the ledger: only `protect: false`,
+    /// applied in a plan of its own, lifts it.
     pub protect: Given<bool>,
     /// LMv1 tokens by name, the human part of their note.
     pub api_tokens: Entries<Token>,
@@ -73,7 +74,8 @@ pub struct Token {
     pub rotate: Given<Rotate>,
     /// Where the value goes.
     pub deliver: Items<Deliver>,
-    /// Forbids every change to it.
+    /// Forbids every change that takes something from it. Remembered in the ledger: only `protect: false`,
+    /// applied in a plan of its own, lifts it.
     pub protect: Given<bool>,
     /// Whether a token that was disabled elsewhere is enabled again without a review.
     pub reenable: Given<Reenable>,

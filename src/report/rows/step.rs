@@ -64,7 +64,7 @@ pub fn row(view: &View<'_>, step: &Step, number: usize) -> StepRow {
 fn undo(verb: Verb, irreversible: bool) -> &'static str {
     match (irreversible, verb) {
         (true, _) => "irreversible",
-        (false, Verb::Deliver) => "changes nothing at the vendor",
+        (false, Verb::Deliver | Verb::Protect | Verb::Unprotect) => "changes nothing at the vendor",
         (false, _) => "can be undone",
     }
 }

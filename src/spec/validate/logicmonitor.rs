@@ -101,6 +101,7 @@ fn credential(
 
 fn user(checker: &mut Checker<'_>, at: &Address, entry: &Entry, spec: &spec::User) -> User {
     let above = protection(entry, &spec.protect);
+    checker.unprotect(at, &spec.protect);
     let mut tokens = BTreeMap::new();
     for (kind, key, map) in [
         (TokenKind::ApiToken, "api_tokens", &spec.api_tokens),
@@ -143,6 +144,7 @@ fn token(
         checker.not_yet(at, "reenable", reenable.key_at);
     }
     let own = protection(entry, &spec.protect);
+    checker.unprotect(at, &spec.protect);
     protected(checker, at, entry, own.or(above));
     absent(checker, at, entry, spec);
     Token {

@@ -44,6 +44,7 @@ pub fn validate(root: &Entry, spec: &Spec, around: &Around<'_>) -> (Desired, Vec
         declared: BTreeMap::new(),
         used: BTreeSet::new(),
         slots: BTreeMap::new(),
+        unprotect: BTreeSet::new(),
     };
     delivery::destinations(&mut checker, root, spec);
     let ibm = pairs(root.get("ibm"), &spec.ibm)
@@ -56,8 +57,8 @@ pub fn validate(root: &Entry, spec: &Spec, around: &Around<'_>) -> (Desired, Vec
     let approvals = approvals(&mut checker, root, spec.approvals.get());
     let changes = changes::changes(&mut checker, root.get("changes"), spec.changes.get());
     delivery::unused(&mut checker);
-    let Checker { findings, destinations, .. } = checker;
-    (Desired { ibm, logicmonitor, destinations, limits, approvals, changes }, findings)
+    let Checker { findings, destinations, unprotect, .. } = checker;
+    (Desired { ibm, logicmonitor, destinations, limits, approvals, unprotect, changes }, findings)
 }
 
 /// What the checks have gathered.
@@ -71,6 +72,8 @@ struct Checker<'a> {
     used: BTreeSet<String>,
     /// Which key of which destination is taken by which delivery.
     slots: BTreeMap<(String, Option<String>), Span>,
+    /// Objects under `protect: false`.
+    unprotect: BTreeSet<Address>,
 }
 
 impl Checker<'_> {
@@ -85,6 +88,13 @@ impl Checker<'_> {
     fn not_yet(&mut self, at: &Address, what: &str, place: Span) {
         let message = format!("`{what}` is not built yet");
         self.error(code::SPEC_NOT_YET, at, message, place, "not built yet");
+    }
+
+    /// `protect: false` lifts what was protected before.
+    fn unprotect(&mut self, at: &Address, protect: &Given<bool>) {
+        if protect.get() == Some(&false) {
+            self.unprotect.insert(at.clone());
+        }
     }
 
     /// Tells of a key that is needed and not there.

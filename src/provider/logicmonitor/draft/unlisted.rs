@@ -46,7 +46,8 @@ pub fn unlisted(
 ) {
     let Some(wish) = &portal.connection.unlisted else { return };
     let protected = want.is_some_and(|want| want.protect);
-    let judge = Judge { cx, portal, wish, live, protected, replaced: replaced(cx, address, live) };
+    let judge =
+        Judge { cx, user: address, portal, wish, live, protected, replaced: replaced(cx, address, live) };
     let before = draft.changes.len();
     for (at, token) in of_user(address, want, live) {
         let row = judge.row(&at, token);
@@ -77,6 +78,7 @@ fn replaced(cx: Context<'_>, user: &Address, live: &LiveUser) -> BTreeSet<u64> {
 /// What one user's unlisted tokens are judged by.
 struct Judge<'a> {
     cx: Context<'a>,
+    user: &'a Address,
     portal: Portal<'a>,
     wish: &'a Unlisted,
     live: &'a LiveUser,
@@ -121,12 +123,24 @@ impl Judge<'_> {
             "it is excepted"
         } else if self.protected {
             "its user is protected"
+        } else if self.was_protected(token) {
+            "it was protected when the spec declared it, and nothing has lifted that"
         } else if !token.enabled() && token.status != DISABLED {
             return Some(format!("its status is {}", token.status_word()));
         } else {
             return None;
         };
         Some(why.to_owned())
+    }
+
+    /// Whether the ledger remembers a protection of it, or of its user.
+    fn was_protected(&self, token: &LiveToken) -> bool {
+        let is_it = |at: &Address| match at.item_parts() {
+            Some((kind, name)) => kind == token.kind.as_str() && name == token.name(),
+            None => true,
+        };
+        let mut below = self.cx.history.below(self.user);
+        below.any(|(at, past)| past.protected && (is_it(at) || past.remote_id == Some(token.id)))
     }
 
     fn in_use_by_us(&self, token: &LiveToken) -> Option<String> {
