@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
 
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::{Exit, Failure};
@@ -17,6 +18,20 @@ use crate::model::finding::Finding;
 /// wait for it too.
 pub struct Interrupts {
     signals: RefCell<[Signal; 2]>,
+}
+
+/// A runtime that catches interrupts already. What comes before somebody waits for them is kept.
+pub struct Caught {
+    pub runtime: Runtime,
+    pub interrupts: io::Result<Interrupts>,
+}
+
+impl Caught {
+    pub fn new() -> Self {
+        let runtime = super::runtime();
+        let interrupts = runtime.block_on(async { Interrupts::catch() });
+        Self { runtime, interrupts }
+    }
 }
 
 impl Interrupts {

@@ -39,6 +39,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::exit::{Exit, Failure};
 use self::format::ListFormat;
+use self::interrupts::Caught;
 use self::output::Output;
 use crate::env::Env;
 use crate::model::code;
@@ -157,11 +158,14 @@ pub fn main() -> ExitCode {
 /// Runs the program with other arguments, or with a clock, variables and points of its caller's.
 pub fn run_with(args: Vec<OsString>, env: Env) -> ExitCode {
     let streams = asks_for_events(&args);
+    // Before anything else, so that an interrupt ends a run in order from its first moment.
+    let caught = args.iter().any(|arg| CHANGES.iter().any(|name| *arg == **name)).then(Caught::new);
     let cli = match parsed(args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, streams, &env),
     };
     let output = Rc::new(Output::new(cli.global.color, &env));
+    output.caught(caught);
     if let Command::Apply(apply::Apply { format: ListFormat::Json, .. })
     | Command::Resume(apply::resume::Resume { format: ListFormat::Json, .. }) = cli.command
     {
@@ -176,6 +180,9 @@ pub fn run_with(args: Vec<OsString>, env: Env) -> ExitCode {
     output.end(exit);
     ExitCode::from(exit.code())
 }
+
+/// Commands that change something, and so end in order.
+const CHANGES: [&str; 3] = ["apply", "resume", "unlock"];
 
 /// How a run ends whose data may be lost. What an apply has done counts for more than what was
 /// printed of it, so it keeps its own code.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use super::exit::{Exit, Failure};
+use super::interrupts::Caught;
 use crate::env::{Clock, Env};
 use crate::model::code;
 use crate::model::event::Event;
@@ -26,6 +27,8 @@ pub struct Output {
     closed: RefCell<Option<std::io::Error>>,
     /// Standard output is a stream of events.
     stream: RefCell<Option<Stream>>,
+    /// On its way from the first line of the program to the session that waits.
+    caught: RefCell<Option<Caught>>,
 }
 
 impl Output {
@@ -38,7 +41,17 @@ impl Output {
             progress: RefCell::new(Progress::stderr(talk, terminal)),
             closed: RefCell::default(),
             stream: RefCell::default(),
+            caught: RefCell::default(),
         }
+    }
+
+    /// Keeps the interrupts of this run until a session takes them.
+    pub fn caught(&self, caught: Option<Caught>) {
+        *self.caught.borrow_mut() = caught;
+    }
+
+    pub fn take_caught(&self) -> Option<Caught> {
+        self.caught.take()
     }
 
     /// From here on standard output is a stream of events, which [`Output::end`] ends.

@@ -1,6 +1,7 @@
 //! What commands that talk to vendors stand on: spec, state, key, and the target they talk to.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::Global;
 use super::exit::Failure;
+use super::interrupts::{Caught, Interrupts, no_signals};
 use super::output::Output;
 use super::world::SandboxTarget;
 use crate::env::{Clock, Env};
@@ -46,12 +48,17 @@ pub struct Session {
     pub sandbox: Option<SandboxTarget>,
     /// The connections of a reader live on one runtime.
     runtime: Runtime,
+    /// Where they are caught since the program began.
+    interrupts: Option<io::Result<Interrupts>>,
 }
 
 impl Session {
     /// Loads the spec and opens the state. Sends nothing, except that the sandbox is started.
     pub fn open(global: &Global, path: &Path, env: Env, output: &Output) -> Result<Self, Failure> {
-        let runtime = super::runtime();
+        let (runtime, interrupts) = match output.take_caught() {
+            Some(Caught { runtime, interrupts }) => (runtime, Some(interrupts)),
+            None => (super::runtime(), None),
+        };
         let loaded = load_spec(path, rehearsed(&env)?)?;
         output.findings(&loaded.findings, &loaded.sources);
         let state = StateDir::open(&state_folder(global, path))?.watched(env.points.clone());
@@ -89,7 +96,14 @@ impl Session {
             ledger,
             sandbox,
             runtime,
+            interrupts,
         })
+    }
+
+    /// Interrupts, from now on at the latest.
+    pub fn interrupts(&mut self) -> Result<Interrupts, Failure> {
+        let caught = self.interrupts.take().unwrap_or_else(|| self.block_on(async { Interrupts::catch() }));
+        caught.map_err(|error| no_signals(&error))
     }
 
     /// Runs a future on this thread.
@@ -250,7 +264,7 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// A file that can't be read or written.
-pub fn bad_file(path: &Path, error: &std::io::Error) -> Failure {
+pub fn bad_file(path: &Path, error: &io::Error) -> Failure {
     Failure::usage(format!("{}: {error}", path.display()), "Check the path and its permissions.")
 }
 

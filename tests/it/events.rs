@@ -1,5 +1,6 @@
 //! `apply --format json`: a stream of events that always ends in one outcome, each of them of the schema.
 
+use std::io::Read;
 use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -135,6 +136,26 @@ fn a_held_lock_and_interrupts_end_their_streams_too() {
     kill_process(Pid::from_child(&first), Signal::INT).unwrap();
     let told = events(&first.wait_with_output().unwrap().into());
     assert_eq!(of_type(&told, "step_done").len(), 1);
+}
+
+#[test]
+fn an_interrupt_in_the_first_instants_ends_the_stream_in_its_one_outcome() {
+    let (place, server) = slow();
+    for wait in [0, 0, 1, 2, 4, 8, 16] {
+        let mut child = started(&place, &server);
+        // the first event is told before the spec is looked at
+        let (stream, mut first) = (child.stdout.as_mut().unwrap(), vec![0]);
+        stream.read_exact(&mut first).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        let mut ran = Ran::from(child.wait_with_output().unwrap());
+        ran.stdout.insert(0, char::from(first[0]));
+        let told = events(&ran);
+        if !of_type(&told, "step_began").is_empty() {
+            return;
+        }
+        assert_eq!((ran.code, &told.last().unwrap()["result"]), (130, &Value::from("interrupted")));
+    }
 }
 
 #[test]

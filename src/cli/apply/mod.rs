@@ -17,7 +17,7 @@ use self::reviewed::Reviewed;
 use super::approvals::Approvals;
 use super::exit::{Exit, Failure};
 use super::format::ListFormat;
-use super::interrupts::{Interrupts, no_signals};
+use super::interrupts::Interrupts;
 use super::levers::Levers;
 use super::output::Output;
 use super::parallelism::Parallelism;
@@ -178,7 +178,7 @@ fn locked(
     let holder = Holder::this(&env, &line::this_run());
     let mut session = Session::open(global, spec, env, output)?;
     let _lock = session.state.lock(&holder)?;
-    let interrupts = session.block_on(async { Interrupts::catch() }).map_err(|error| no_signals(&error))?;
+    let interrupts = session.interrupts()?;
     let path = command.levers.path(&command.path);
     let job = Job { command, path, global, output, reader: session.reader(output), interrupts };
     command.parallelism.bound(&job.reader);
