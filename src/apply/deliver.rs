@@ -10,13 +10,12 @@ use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::secret::Fingerprint;
 use crate::model::step::{Delivery, Recovery, Step};
-use crate::plan::check::Admitted;
 use crate::provider::steps::{Answer, NewValue};
 use crate::state::StateError;
 
-/// Proves, before the first mutation, that every destination of the plan can take a value.
-pub(super) async fn probe(admitted: &Admitted, ground: &Ground<'_>) -> Result<(), ApplyError> {
-    let deliveries = admitted.plan().steps.iter().flat_map(|step| &step.destinations);
+/// Proves, before the first mutation, that every destination of these steps can take a value.
+pub(super) async fn probe(steps: impl Iterator<Item = &Step>, ground: &Ground<'_>) -> Result<(), ApplyError> {
+    let deliveries = steps.flat_map(|step| &step.destinations);
     let names: BTreeSet<&str> = deliveries.map(|d| d.to.as_str()).collect();
     for name in names {
         let destination = declared(ground, name)?;

@@ -74,8 +74,9 @@ fn partly(step: &Step, facts: &Facts, undelivered: &Finding) -> Finding {
     let slots = step.destinations.iter().map(|d| d.slot());
     let have: Vec<_> = slots.filter(|slot| !facts.lacking.contains(slot)).collect();
     let id = facts.remote_id.map_or(String::new(), |id| format!(" (id {id})"));
+    let becomes = if step.shape == Some(Shape::Replace) { "is deleted" } else { "stays as it is" };
     let old =
-        facts.predecessor.map_or(String::new(), |id| format!("; id {id}, which it replaces, stays as it is"));
+        facts.predecessor.map_or(String::new(), |id| format!("; id {id}, which it replaces, {becomes}"));
     let message = format!(
         "{}. It is shown once and can't be had again; {} has it{id}{old}",
         undelivered.message,
@@ -155,7 +156,10 @@ async fn unusable(
     }
     match revoke(act, &answer).await? {
         Ok(()) => {
-            finding.message.push_str("; the new token was deleted again, the old one was not touched");
+            finding.message.push_str(match act.step.shape {
+                Some(Shape::Replace) => "; the new token was deleted again",
+                _ => "; the new token was deleted again, the old one was not touched",
+            });
             act.refused(finding).await
         }
         Err(failed) => act.in_doubt(failed).await,

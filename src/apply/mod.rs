@@ -35,12 +35,14 @@ use crate::http::{Reader, Writer};
 use crate::model::address::Address;
 use crate::model::approval::Approval;
 use crate::model::change::Change;
+use crate::model::code;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::history::Facts;
 use crate::model::outcome::{Line, Outcome};
 use crate::model::secret::DigestKey;
-use crate::model::step::{Step, StepId};
+use crate::model::step::{Need, Rule, Shape, Step, StepId};
+use crate::model::verb::Verb;
 use crate::plan::check::Admitted;
 use crate::plan::document::Plan;
 use crate::provider::registry;
@@ -96,6 +98,35 @@ enum End {
     Deferred(String),
 }
 
+/// An issue whose predecessor is deleted by then.
+fn replaces(step: &Step) -> bool {
+    step.verb == Verb::Issue && step.shape == Some(Shape::Replace)
+}
+
+impl End {
+    /// Whoever reads of an issue that did not come about must know that the old token is gone.
+    fn told_of_outage(self, step: &Step) -> Self {
+        let old = step.params.get("predecessor").map_or("?", String::as_str);
+        let told = |finding: Finding| {
+            // some have the new one
+            if finding.code == code::PARTLY_DELIVERED {
+                return finding;
+            }
+            let message = format!(
+                "{}. Id {old} is deleted already, so no token of this name works until the next one is issued",
+                finding.message
+            );
+            Finding { message, ..finding }
+        };
+        match self {
+            Self::Failed(finding) => Self::Failed(told(finding)),
+            Self::Stale(finding) => Self::Stale(told(finding)),
+            Self::InDoubt(finding) => Self::InDoubt(told(finding)),
+            done => done,
+        }
+    }
+}
+
 /// What an apply came to.
 #[derive(Default)]
 pub struct Applied {
@@ -115,7 +146,7 @@ fn power(_plan: &Admitted, reader: &Reader) -> Writer {
 
 /// Applies a plan. `sealed` is the plan file's bytes: the journal's first record.
 pub async fn apply(admitted: &Admitted, sealed: &[u8], ground: &Ground<'_>) -> Result<Applied, ApplyError> {
-    deliver::probe(admitted, ground).await?;
+    deliver::probe(admitted.plan().steps.iter(), ground).await?;
     may_begin(admitted.plan(), None, ground.desired, ground.env.clock.now())?;
     let now = ground.env.clock.now();
     let journal =
@@ -245,7 +276,7 @@ impl<'a> Run<'a> {
         if self.halted.get() {
             return Some("the journal can't be written, so nothing more is sent".into());
         }
-        if self.ground.stop.is_asked() {
+        if self.ground.stop.is_asked() && !self.is_owed(step) {
             return Some("interrupted before it began".into());
         }
         if let Some(broken) = self.broken.borrow().get(&step.address) {
@@ -254,6 +285,13 @@ impl<'a> Run<'a> {
         let done = self.done.borrow();
         let missing = step.needs.iter().find(|need| !done.contains_key(&need.step))?;
         Some(format!("needs `{}` ({}), which is not done", missing.step, missing.rule.as_str()))
+    }
+
+    /// Whether what it takes the place of is deleted already: an interrupt must not leave nothing behind.
+    fn is_owed(&self, step: &Step) -> bool {
+        let done = self.done.borrow();
+        let deletes = |need: &&Need| need.rule == Rule::DeleteBeforeIssue && done.contains_key(&need.step);
+        step.needs.iter().any(|need| deletes(&need))
     }
 
     /// Whether nothing but deferred steps keeps a step from beginning: it waits with them.
@@ -290,6 +328,7 @@ impl<'a> Run<'a> {
     fn ended(&self, way: &Way<'a>, end: Result<End, StateError>) {
         let Way { step, place, .. } = way;
         let end = end.unwrap_or_else(|error| self.halt(*place, &error));
+        let end = if replaces(step) { end.told_of_outage(step) } else { end };
         let (number, total) = (place + 1, self.steps.len());
         let (address, verb) = (step.address.clone(), step.verb);
         match &end {

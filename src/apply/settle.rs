@@ -12,7 +12,7 @@
 use futures_util::{StreamExt, stream};
 
 use super::act::Act;
-use super::deliver::{holds, missing};
+use super::deliver::{self, holds, missing};
 use super::finish::{finish, revoke};
 use super::step::watch;
 use super::{Applied, ApplyError, End, Fate, Ground, Run, Way, may_begin};
@@ -35,7 +35,8 @@ pub async fn settle(
 }
 
 /// Settles an unfinished apply and goes on with the very plan that its journal holds: steps that were
-/// not begun, and those that surely did not happen. Each still compares its object with the plan. What was
+/// not begun, and those that surely did not happen. Each still compares its object with the plan. Their
+/// destinations are proved again: what was reachable when the apply began need not be so now. What was
 /// begun should be settled before: outside of the spec's change windows nothing happens here.
 pub async fn resume(
     unfinished: &Unfinished,
@@ -43,6 +44,9 @@ pub async fn resume(
     ground: &Ground<'_>,
 ) -> Result<Applied, ApplyError> {
     may_begin(admitted.plan(), Some(unfinished), ground.desired, ground.env.clock.now())?;
+    let left = unfinished.not_done();
+    let steps = admitted.plan().steps.iter().filter(|step| left.contains(&step.id));
+    deliver::probe(steps, ground).await?;
     Ok(taken_up(unfinished, admitted, ground, true).await?)
 }
 

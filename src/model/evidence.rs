@@ -168,6 +168,12 @@ pub struct EnabledCount {
     pub predecessors: Vec<u64>,
     /// The spec asks for `absent` or `disabled`, so it may come to zero.
     pub may_be_zero: bool,
+    /// The spec asks for `strategy: replace`: it may come to zero until the next one is issued.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replaces: bool,
+    /// The token that an interrupted `replace` has deleted, and whose successor it did not issue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<u64>,
 }
 
 /// The declared objects of a connection that are live.

@@ -63,6 +63,8 @@ pub struct Past {
     pub lacking: BTreeSet<String>,
     /// Id of a token and id of one that it replaced, directly or not, over all generations.
     pub replaced: BTreeSet<(u64, u64)>,
+    /// The token that a `replace` deleted and whose successor was not issued since.
+    pub removed: Option<u64>,
     /// Ids of replaced tokens that a step of ours disabled and that are still there, and when.
     pub retired: BTreeMap<u64, Timestamp>,
     /// When a step of ours opened the instance; a later lock forgets it. Tokens issued before may
@@ -101,6 +103,7 @@ pub struct Facts {
     pub remote_id: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_id: Option<String>,
+    /// What the issued token takes the place of; of a delete by `replace`, its own id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub predecessor: Option<u64>,
     /// The token that replaced the one which the step was on.

@@ -79,6 +79,8 @@ pub enum Shape {
     SingleSlot,
     /// New beside old, old retired later.
     Overlap,
+    /// The old one is deleted, then the new one is created; outage from one to the other.
+    Replace,
 }
 
 impl Shape {
@@ -87,6 +89,7 @@ impl Shape {
             Self::Invalidate => "invalidate",
             Self::SingleSlot => "single-slot",
             Self::Overlap => "overlap",
+            Self::Replace => "replace",
         }
     }
 }
@@ -120,6 +123,7 @@ pub enum Rule {
     LockLast,
     UnlockBeforeReset,
     IssueBeforeRetire,
+    DeleteBeforeIssue,
     DisableBeforeDelete,
     CallerLast,
 }
@@ -132,6 +136,7 @@ impl Rule {
             Self::LockLast => "lock-last",
             Self::UnlockBeforeReset => "unlock-before-reset",
             Self::IssueBeforeRetire => "issue-before-retire",
+            Self::DeleteBeforeIssue => "delete-before-issue",
             Self::DisableBeforeDelete => "disable-before-delete",
             Self::CallerLast => "caller-last",
         }

@@ -171,8 +171,8 @@ fn amend(plan: &mut Plan, history: &History, mut covered: Vec<Covered>) {
     }
 }
 
-/// Since an unlock, until the last reset that follows it, earlier tokens may work again: said with the
-/// numbers that the steps have now.
+/// Since an unlock, until the last reset that follows it, earlier tokens may work again; since a deletion by
+/// `replace`, until the issue, none does: said with the numbers that the steps have now.
 fn tell_windows(plan: &mut Plan) {
     let number = |of: &dyn Fn(&Step) -> bool| plan.steps.iter().rposition(of).map(|at| at + 1);
     let window = |change: &Change| {
@@ -180,9 +180,22 @@ fn tell_windows(plan: &mut Plan) {
         let last = number(&|step| step.verb == Verb::Reset && step.address.lane() == change.address)?;
         Some(format!("from step {unlock} to {last}, earlier tokens may work again"))
     };
-    let windows: Vec<_> = plan.changes.iter().map(window).collect();
+    let outage = |change: &Change| {
+        let own = |step: &Step, verb| {
+            step.verb == verb && step.shape == Some(Shape::Replace) && step.address == change.address
+        };
+        let first = plan.steps.iter().position(|step| own(step, Verb::Delete))? + 1;
+        let last = number(&|step| own(step, Verb::Issue))?;
+        Some(format!("from step {first} until step {last} is done, no token of this name works"))
+    };
+    let told = |change: &Change| match change.action {
+        Action::Unlock => window(change),
+        Action::Rotate => outage(change),
+        _ => None,
+    };
+    let windows: Vec<_> = plan.changes.iter().map(told).collect();
     for (change, window) in plan.changes.iter_mut().zip(windows) {
-        change.notes.extend(window.filter(|_| change.action == Action::Unlock));
+        change.notes.extend(window);
     }
 }
 

@@ -83,7 +83,15 @@ pub const TABLE: &[Row] = &[
         scope: Scope::Object,
         why: "consumers must have the new value before the old one stops",
         before: |step| step.verb == Verb::Issue,
-        after: |step| matches!(step.verb, Verb::Disable | Verb::Delete),
+        after: |step| matches!(step.verb, Verb::Disable | Verb::Delete) && !replaces(step),
+    },
+    Row {
+        rule: Rule::DeleteBeforeIssue,
+        form: "delete → issue, for `strategy: replace`",
+        scope: Scope::Object,
+        why: "where the spec asks for it, the portal allows no second token beside the old one",
+        before: |step| step.verb == Verb::Delete && replaces(step),
+        after: |step| step.verb == Verb::Issue && replaces(step),
     },
     Row {
         rule: Rule::DisableBeforeDelete,
@@ -122,6 +130,10 @@ impl Row {
     pub fn orders(&self, before: &Step, after: &Step) -> bool {
         !spares(self, before, after)
     }
+}
+
+fn replaces(step: &Step) -> bool {
+    step.shape == Some(Shape::Replace)
 }
 
 /// Whether a step replaces a credential that a connection of the spec uses.

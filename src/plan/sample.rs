@@ -111,6 +111,7 @@ pub fn rotate() -> Rotate {
         issued_after: None,
         assume_issued: None,
         rationale: None,
+        strategy: crate::provider::state::Strategy::Overlap,
         overlap: Period::hours(24),
         idle: Period::hours(24),
         soak: Period::days(7),

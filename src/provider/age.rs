@@ -153,6 +153,7 @@ mod tests {
             issued_after: issued_after.map(at),
             assume_issued: None,
             rationale: None,
+            strategy: crate::provider::state::Strategy::Overlap,
             overlap: Period::hours(24),
             idle: Period::hours(24),
             soak: Period::days(7),

@@ -21,7 +21,8 @@ pub struct Rotate {
     pub idle: Given<Duration>,
     /// How long a disabled old token is kept before it is deleted (LogicMonitor). Default 7d.
     pub soak: Given<Duration>,
-    /// How the old and the new token meet (LogicMonitor). Default overlap.
+    /// How the old and the new token meet (LogicMonitor). Default overlap. `replace` is an outage: the old
+    /// token is deleted before the new one is made.
     pub strategy: Given<Strategy>,
     /// States that every consumer used the new token by this instant (LogicMonitor). The way on when an
     /// old token was brought back because it was still in use. Not later than now.

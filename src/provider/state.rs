@@ -72,6 +72,8 @@ pub struct Rotate {
     /// When a value of unknown age was issued, as the spec states it.
     pub assume_issued: Option<Timestamp>,
     pub rationale: Option<String>,
+    #[serde(skip_serializing_if = "Strategy::is_default")]
+    pub strategy: Strategy,
     /// How long old and new both work.
     pub overlap: Period,
     /// How long the old one must have been unused before it is disabled.
@@ -83,6 +85,24 @@ pub struct Rotate {
     pub consumers_moved: Option<Timestamp>,
 }
 
+/// How an old and a new token meet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// The new one is created beside the old one, which is retired later.
+    #[default]
+    Overlap,
+    /// The old one is deleted first: an outage.
+    Replace,
+}
+
+impl Strategy {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// As a spec that says nothing has it.
 impl Default for Rotate {
     fn default() -> Self {
@@ -91,6 +111,7 @@ impl Default for Rotate {
             issued_after: None,
             rationale: None,
             assume_issued: None,
+            strategy: Strategy::Overlap,
             overlap: Period::hours(24),
             idle: Period::hours(24),
             soak: Period::days(7),
@@ -103,7 +124,7 @@ impl Default for Rotate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Single-slot and overlap rotations.
+    /// Rotations of every shape but `invalidate`.
     pub rotate: u32,
     pub enable: u32,
     pub disable: u32,

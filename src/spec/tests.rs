@@ -447,13 +447,21 @@ fn a_stated_issue_time_lies_in_the_past() {
 
 #[test]
 fn what_is_not_built_yet_is_named() {
-    for (text, place) in [
-        (lm("{ api_tokens: { t: { rotate: { strategy: replace } } } }"), "replace"),
-        (lm("{ api_tokens: { t: { reenable: always } } }"), "reenable"),
-    ] {
-        assert_eq!(told(&text), [format!("not_yet: {place}")]);
-    }
+    assert_eq!(told(&lm("{ api_tokens: { t: { reenable: always } } }")), ["not_yet: reenable"]);
     assert_eq!(told("version: 1\nlimits: { percent: 31 }\n"), [] as [&str; 0]);
+}
+
+#[test]
+fn nothing_overlaps_where_the_old_token_goes_first() {
+    let rotate = |wish: &str| told(&lm(&format!("{{ api_tokens: {{ t: {{ rotate: {wish} }} }} }}")));
+    assert_eq!(rotate("{ strategy: replace, max_age: 1h }"), [] as [&str; 0], "no overlap bounds it");
+    let all = rotate("{ strategy: replace, overlap: 1h, idle: 1h, soak: 1h }");
+    assert_eq!(all, ["rotate: overlap, replace", "rotate: idle, replace", "rotate: soak, replace"]);
+    for strategy in ["overlap", "replace"] {
+        let team = format!("{{ token: {{ rotate: {{ strategy: {strategy} }} }} }}");
+        let found = told(&ibm(&format!("{{ service: monitoring, region: r, teams: {{ T: {team} }} }}")));
+        assert_eq!(found, ["rotate: strategy"], "a team has one token: nothing to choose");
+    }
 }
 
 #[test]

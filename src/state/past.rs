@@ -52,7 +52,7 @@ fn finished(history: &mut History, line: &Line, step: &Finished) {
         // which token replaced which is what a pin is followed by
         Verb::Delete => {
             let (replaced, protected) = (std::mem::take(&mut past.replaced), past.protected);
-            *past = Past { replaced, protected, ..Past::default() };
+            *past = Past { replaced, protected, removed: step.facts.predecessor, ..Past::default() };
         }
         Verb::Deliver => delivered(past, line, step),
         // the mode itself is read live; since when earlier tokens may work again is not
@@ -95,7 +95,8 @@ fn hold(line: &Line, step: &Finished) -> Option<Hold> {
 /// The id, if a step was on another live object of this address: a token that the present one
 /// replaced (PRODUCT section 2, `overlap`). It says nothing about the present one.
 fn another(past: &Past, step: &Finished) -> Option<u64> {
-    let retires = matches!(step.verb, Verb::Enable | Verb::Disable | Verb::Delete);
+    let replaces = step.verb == Verb::Delete && step.facts.predecessor.is_some();
+    let retires = matches!(step.verb, Verb::Enable | Verb::Disable | Verb::Delete) && !replaces;
     let id = step.facts.remote_id.filter(|_| retires)?;
     let present = past.remote_id.is_none_or(|present| present == id);
     (step.facts.successor.is_some() || !present).then_some(id)
@@ -131,7 +132,8 @@ fn renew(past: &mut Past, line: &Line, step: &Finished) {
     past.fingerprint = facts.fingerprint.clone();
     past.lacking = facts.lacking.clone();
     past.remote_id = facts.remote_id.or(past.remote_id);
-    past.replaced.extend(facts.remote_id.zip(facts.predecessor));
+    past.replaced.extend(facts.remote_id.zip(facts.predecessor.or(past.removed)));
+    past.removed = None;
     past.enabled = facts.enabled.or(past.enabled);
 }
 
@@ -259,6 +261,22 @@ mod tests {
         ])
         .unwrap();
         assert_eq!((past.remote_id, past.replaced), (Some(8), [(7, 5), (8, 7)].into()));
+    }
+
+    #[test]
+    fn what_was_deleted_to_be_replaced_is_owed_a_successor_until_one_is_issued() {
+        let gone = |id| Facts { predecessor: Some(id), ..on(id) };
+        let mut lines =
+            vec![line(Verb::Issue, 1, issued("a", 7, None), &[]), line(Verb::Delete, 2, gone(7), &[])];
+        assert_eq!(past(lines.clone()), Some(Past { removed: Some(7), ..Past::default() }));
+        // an issue that does not say so is its successor all the same: a pin is followed by it
+        lines.push(line(Verb::Issue, 3, issued("b", 8, None), &[]));
+        let now = past(lines).unwrap();
+        assert_eq!((now.removed, now.remote_id, now.replaced), (None, Some(8), [(8, 7)].into()));
+        // also of a token that the ledger did not know
+        let other =
+            past(vec![line(Verb::Issue, 1, issued("a", 7, None), &[]), line(Verb::Delete, 2, gone(6), &[])]);
+        assert_eq!(other.unwrap().removed, Some(6));
     }
 
     #[test]

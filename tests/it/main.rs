@@ -34,6 +34,7 @@ mod proof;
 mod protect;
 mod readme;
 mod refusals;
+mod replace;
 mod requests;
 mod resume;
 mod server;

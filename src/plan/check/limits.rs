@@ -102,7 +102,8 @@ fn limit_key(view: &View<'_>, step: &Step) -> Option<&'static str> {
         // retiring what was replaced, and bringing it back, is a part of a rotation that was counted
         (Verb::Enable | Verb::Disable | Verb::Delete, Some(Shape::Overlap)) => None,
         (Verb::Reset, Some(Shape::SingleSlot)) => (!view.switches(&step.address)).then_some("rotate"),
-        (Verb::Issue, Some(Shape::Overlap)) => Some("rotate"),
+        (Verb::Issue, Some(Shape::Overlap | Shape::Replace)) => Some("rotate"),
+        (Verb::Delete, Some(Shape::Replace)) => Some("rotate"),
         (Verb::Enable, _) => Some("enable"),
         (Verb::Disable, _) => Some("disable"),
         (Verb::Delete, _) => Some("delete"),

@@ -6,6 +6,7 @@
 
 mod limits;
 mod order;
+mod replace;
 mod retire;
 mod reverse;
 mod steps;
@@ -219,6 +220,8 @@ fn a_name_keeps_an_enabled_token(view: &View<'_>) -> Verdict {
     for count in view.evidence.enabled_counts.iter().filter(|c| !c.may_be_zero) {
         let mut enabled: BTreeSet<u64> = count.enabled.iter().copied().collect();
         let mut issued = 0;
+        // a token that goes before its successor is made
+        let mut owed = None;
         for step in view.of(&count.address) {
             let had = enabled.len() + issued;
             match (step.verb, token_id(step)) {
@@ -227,11 +230,19 @@ fn a_name_keeps_an_enabled_token(view: &View<'_>) -> Verdict {
                 (Verb::Disable | Verb::Delete, Some(id)) => drop(enabled.remove(&id)),
                 _ => {}
             }
-            if had > 0 && enabled.len() + issued == 0 {
+            let left = enabled.len() + issued;
+            if left > 0 {
+                owed = None;
+            } else if had > 0 && count.replaces && replace::is_one(step) {
+                owed = Some(view.number(step));
+            } else if had > 0 {
                 let number = view.number(step);
                 breaks.push(format!("step {number} leaves {} without an enabled token", count.address));
             }
         }
+        breaks.extend(
+            owed.map(|number| format!("step {number} leaves {} without an enabled token", count.address)),
+        );
     }
     verdict(breaks, format!("{} managed names judged", view.evidence.enabled_counts.len()))
 }

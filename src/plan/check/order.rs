@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::reverse::way_back;
-use super::{Verdict, View, callers, has_need, is_caller, list, retire, steps, unlisted, verdict};
+use super::{Verdict, View, callers, has_need, is_caller, list, replace, retire, steps, unlisted, verdict};
 use crate::model::address::Address;
 use crate::model::change::Action;
 use crate::model::evidence::VisibleTeam;
@@ -26,6 +26,7 @@ pub(super) fn order_and_coverage(view: &View<'_>) -> Verdict {
     shapes_fit(view, &mut breaks);
     retirement_is_ordered(view, &mut breaks);
     retire::retirements(view, &mut breaks);
+    replace::replacements(view, &mut breaks);
     unlisted::taken_by_disuse(view, &mut breaks);
     caller_is_last(view, &mut breaks);
     steps::say_what_they_do(view, &mut breaks);
@@ -124,13 +125,16 @@ fn stands_for(action: Action, step: &Step) -> bool {
         Action::Rotate => {
             let shape = step.shape;
             step.verb == Verb::Reset && shape == Some(Shape::SingleSlot)
-                || step.verb == Verb::Issue && shape == Some(Shape::Overlap)
+                || step.verb == Verb::Issue && matches!(shape, Some(Shape::Overlap | Shape::Replace))
+                || step.verb == Verb::Delete && shape == Some(Shape::Replace)
         }
         Action::Invalidate => step.shape == Some(Shape::Invalidate),
         Action::Deliver => step.verb == Verb::Deliver,
         Action::Enable => step.verb == Verb::Enable,
         Action::Disable => step.verb == Verb::Disable,
-        Action::Delete => matches!(step.verb, Verb::Disable | Verb::Delete),
+        Action::Delete => {
+            matches!(step.verb, Verb::Disable | Verb::Delete) && step.shape != Some(Shape::Replace)
+        }
         Action::Lock => step.verb == Verb::Lock,
         Action::Unlock => step.verb == Verb::Unlock,
         Action::Protect => step.verb == Verb::Protect,
@@ -256,7 +260,8 @@ fn shapes_fit(view: &View<'_>, breaks: &mut Vec<String>) {
         let replaces = step.params.get("predecessor").is_some_and(|id| id != "0");
         let fits = match (step.verb, step.shape) {
             (Verb::Reset, Some(Shape::Invalidate | Shape::SingleSlot)) => true,
-            (Verb::Issue, Some(Shape::Overlap)) => replaces,
+            (Verb::Issue, Some(Shape::Overlap | Shape::Replace)) => replaces,
+            (Verb::Delete, Some(Shape::Replace)) => true,
             (Verb::Issue, None) => !replaces,
             // judged by what they say of the token that they are on
             (Verb::Enable | Verb::Disable | Verb::Delete, Some(Shape::Overlap)) => true,
@@ -276,11 +281,13 @@ fn shapes_fit(view: &View<'_>, breaks: &mut Vec<String>) {
     }
 }
 
-/// `issue-before-retire` and `disable-before-delete` within one object.
+/// `issue-before-retire`, `disable-before-delete` and `delete-before-issue` within one object.
 fn retirement_is_ordered(view: &View<'_>, breaks: &mut Vec<String>) {
     for steps in view.by_object.values() {
         for (before, after) in steps.iter().flat_map(|a| steps.iter().map(move |b| (a, b))) {
             let rule = match (before.verb, after.verb) {
+                (Verb::Delete, Verb::Issue) if replace::is_one(before) => Rule::DeleteBeforeIssue,
+                (Verb::Issue, Verb::Delete) if replace::is_one(after) => continue,
                 (Verb::Issue, Verb::Disable | Verb::Delete) => Rule::IssueBeforeRetire,
                 (Verb::Disable, Verb::Delete) => Rule::DisableBeforeDelete,
                 _ => continue,
@@ -317,7 +324,7 @@ pub(super) fn callers_of(view: &View<'_>, step: &Step) -> BTreeSet<Address> {
     users.cloned().chain([step.address.of_connection()]).collect()
 }
 
-fn predecessor(step: &Step) -> Option<u64> {
+pub(super) fn predecessor(step: &Step) -> Option<u64> {
     step.params.get("predecessor")?.parse().ok()
 }
 

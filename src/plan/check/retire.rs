@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{View, has_need, token_id, unlisted};
+use super::{View, has_need, replace, token_id, unlisted};
 use crate::model::evidence::EnabledCount;
 use crate::model::guard::Guard;
 use crate::model::step::{Rule, Shape, Step};
@@ -12,7 +12,8 @@ use crate::model::verb::Verb;
 /// retirement that carries its evidence. The numbers of a guard must hold at the time of the plan; right
 /// before the step they are judged again.
 pub(super) fn retirements(view: &View<'_>, breaks: &mut Vec<String>) {
-    for step in view.steps.iter().filter(|step| unlisted::row(view, &step.address).is_none()) {
+    let declared = view.steps.iter().filter(|step| unlisted::row(view, &step.address).is_none());
+    for step in declared.filter(|step| !replace::is_one(step)) {
         let retires = step.shape == Some(Shape::Overlap) && step.verb != Verb::Issue;
         let count = view.evidence.enabled_counts.iter().find(|count| count.address == step.address);
         let why = match (retires, count) {

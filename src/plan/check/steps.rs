@@ -96,6 +96,10 @@ fn fits(rule: Rule, before: &Step, after: &Step) -> bool {
         Rule::DisableBeforeDelete => {
             same_object && (before.verb, after.verb) == (Verb::Disable, Verb::Delete)
         }
+        Rule::DeleteBeforeIssue => {
+            let shapes = [before.shape, after.shape] == [Some(Shape::Replace); 2];
+            same_object && shapes && (before.verb, after.verb) == (Verb::Delete, Verb::Issue)
+        }
         Rule::CallerLast => false,
     }
 }

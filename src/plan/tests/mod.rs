@@ -18,6 +18,7 @@ mod order;
 mod partial;
 mod properties;
 mod protect;
+mod replace;
 mod retire;
 mod rotate;
 mod target;

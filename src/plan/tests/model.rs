@@ -66,6 +66,10 @@ impl Model {
             Verb::Delete => {
                 let id = token_id(step);
                 self.user(step).tokens.retain(|t| t.id != id);
+                if step.shape == Some(Shape::Replace) {
+                    let replaced = std::mem::take(&mut self.past(&step.address).replaced);
+                    *self.past(&step.address) = Past { replaced, removed: Some(id), ..Past::default() };
+                }
             }
             Verb::Protect | Verb::Unprotect => {
                 self.past(&step.address).protected = step.verb == Verb::Protect;
@@ -117,7 +121,7 @@ impl Model {
         let token = LiveToken { created_on: Some(now), last_used_on: None, ..live(id, &text) };
         self.user(step).tokens.push(token);
         let past = self.past(&step.address);
-        (past.remote_id, past.enabled) = (Some(id), Some(true));
+        (past.remote_id, past.enabled, past.removed) = (Some(id), Some(true), None);
         past.replaced.extend(predecessor.map(|old| (id, old)));
         (past.issued_at, past.fingerprint) = (Some(now), Some(fingerprint.clone()));
         self.deliver(step, &fingerprint);

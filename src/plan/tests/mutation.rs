@@ -7,7 +7,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
 use super::mutants::Score;
-use super::{amended, callers, check, incident, retire, unlisted, unlock, worlds};
+use super::{amended, callers, check, incident, replace, retire, unlisted, unlock, worlds};
 use crate::model::finding::Finding;
 use crate::plan::check::admit;
 use crate::plan::document::Plan;
@@ -25,6 +25,7 @@ fn the_checker_alone_finds_every_harmful_mutant() {
         ("break-glass", unlock::break_glass()),
         ("a predecessor is disabled", retire::due_to_disable()),
         ("a predecessor is deleted", retire::due_to_delete()),
+        ("a token is replaced", replace::world()),
         ("the credential of another connection", callers::rotated_elsewhere()),
         ("tokens that nobody declares", unlisted::disabled_and_deleted()),
         ("an incident", incident::everything()),

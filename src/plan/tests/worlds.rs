@@ -10,7 +10,7 @@ use crate::plan::sample::*;
 use crate::provider::ibm::state::{AuthMode, Instance, OtherTeams, Team};
 use crate::provider::logicmonitor::note::{self, Mark};
 use crate::provider::logicmonitor::state::{LiveToken, Token};
-use crate::provider::state::{Caller, Limits, Rotate};
+use crate::provider::state::{self, Caller, Limits, Rotate};
 
 const TEAMS: [&str; 3] = ["A", "B", "C"];
 const NAMES: [&str; 3] = ["x", "y", "z"];
@@ -42,7 +42,9 @@ pub fn world() -> impl Strategy<Value = World> {
 }
 
 fn rotates() -> impl Strategy<Value = Option<Rotate>> {
-    let rule = (any::<bool>(), option::of(1..200_i64)).prop_map(|(aged, incident)| Rotate {
+    let rule = (any::<bool>(), option::of(1..200_i64));
+    let rule = (rule, prop::bool::weighted(0.3)).prop_map(|((aged, incident), replaces)| Rotate {
+        strategy: if replaces { state::Strategy::Replace } else { state::Strategy::Overlap },
         max_age: rotate().max_age.filter(|_| aged),
         issued_after: incident.map(days_ago),
         ..rotate()

@@ -9,7 +9,7 @@ use super::state::{Connection, LiveToken, LiveUser, User};
 use crate::model::address::Address;
 use crate::model::exposure::{Cause, Incident, NotRotated};
 use crate::model::observed::Observed;
-use crate::provider::state::{Desired, Snapshot};
+use crate::provider::state::{Desired, Rotate, Snapshot};
 
 /// When a token was last used, by the address of its name or of its user.
 pub fn last_used(snapshot: &Snapshot, address: &Address, id: u64) -> Option<Timestamp> {
@@ -33,7 +33,7 @@ pub fn besides(
         rows.extend(credential(at, connection, snapshot, incident, callers));
         for (address, want) in &connection.users {
             if let Some(live) = snapshot.users.get(address).and_then(Observed::present) {
-                let own = |(at, token): (&Address, _)| of_name(at, token, live, incident, rotated);
+                let own = |(at, token): (&Address, _)| of_name(at, token, live, incident, rotated, callers);
                 rows.extend(want.tokens.iter().filter(|(at, _)| incident.covers(at)).filter_map(own));
                 rows.extend(unlisted(address, want, live, incident, callers));
             }
@@ -78,8 +78,10 @@ fn of_name(
     live: &LiveUser,
     incident: &Incident,
     rotated: &BTreeMap<Address, u64>,
+    callers: &BTreeSet<u64>,
 ) -> Option<NotRotated> {
     let now = rotated.get(at);
+    let replaces = want.rotate.as_ref().is_some_and(Rotate::replaces);
     let exposed = live.bound(want.kind, at.name(), want.id);
     let exposed: Vec<_> = exposed.into_iter().filter(|t| incident.exposes(t.created_on)).collect();
     let works = exposed.iter().filter(|token| token.enabled());
@@ -89,7 +91,14 @@ fn of_name(
     };
     let cycle = "it was replaced; `overlap` and `idle` of its `rotate` say when the next applies disable it, \
                  and shorten that";
+    let in_use = "it is what tokenform logs in with, and `strategy: replace` would delete it: `strategy: overlap` \
+                  rotates it";
     match (works.is_empty(), now) {
+        // all of the name goes
+        (_, Some(_)) if replaces => None,
+        (false, None) if replaces && works.iter().any(|id| callers.contains(id)) => {
+            row(Cause::Credential, in_use, works)
+        }
         (false, _) => row(Cause::Retiring, cycle, works),
         (true, None) if !exposed.is_empty() => {
             let ids = exposed.iter().map(|token| token.id).collect();

@@ -9,6 +9,7 @@ use crate::http::{Auth, Reader, Writer};
 use crate::model::code::{LM_NOT_PROVED, LM_UNUSABLE_ANSWER, SEAL_MALFORMED};
 use crate::model::finding::Finding;
 use crate::model::history::Facts;
+use crate::model::step::Shape;
 use crate::provider::steps::{Answer, Check, Failure, Look, NewValue};
 
 /// What a bearer token begins with (contract logicmonitor 3).
@@ -20,7 +21,7 @@ pub async fn mutate(writer: &Writer, task: &Task<'_>, facts: &Facts) -> Result<A
     let client = task.client(writer.reader());
     let text = note::issued(task.name, nonce, predecessor);
     let created = client.create(writer, &task.step.address, task.user, task.kind, &text).await;
-    let created = created.map_err(|error| refused(failure(error), task.kind))?.unwrap_or_default();
+    let created = created.map_err(|error| refused(failure(error), task))?.unwrap_or_default();
     let id = created.id;
     match usable(created, task) {
         Ok(new) => Ok(answer(new, task, nonce, predecessor)),
@@ -98,16 +99,25 @@ async fn take_back(writer: &Writer, task: &Task<'_>, id: Option<u64>, why: &str)
     }
 }
 
-/// Says what a refusal of a bearer token may mean (contract logicmonitor 5.2).
-fn refused(failure: Failure, kind: TokenKind) -> Failure {
+/// Says what a refusal of a bearer token may mean (contract logicmonitor 5.2). Nothing is chosen for
+/// whoever reads it: each way out is a line of the spec.
+fn refused(failure: Failure, task: &Task<'_>) -> Failure {
     match failure {
         Failure::Refused(finding)
-            if kind == TokenKind::BearerToken && finding.code != crate::model::code::CREDENTIAL =>
+            if task.kind == TokenKind::BearerToken && finding.code != crate::model::code::CREDENTIAL =>
         {
-            Failure::Refused(finding.help(
-                "Bearer tokens may not be available on this portal, or a user may have one at a time there: \
-                 use another API-only user with the same roles, or delete the old token first and accept the outage.",
-            ))
+            let max_age = task.max_age().map_or(String::new(), |age| format!("max_age: {age}, "));
+            let help = match task.step.shape {
+                Some(Shape::Overlap) => format!(
+                    "If the portal allows one bearer token for each user, write `rotate: {{ {max_age}strategy: \
+                     replace }}` for {}: it deletes the old token first and accepts the outage. If bearer tokens are \
+                     not available on this portal, use an API token.",
+                    task.step.address
+                ),
+                _ => "Bearer tokens may not be available on this portal, or its user may have one at a time."
+                    .to_owned(),
+            };
+            Failure::Refused(finding.help(help))
         }
         other => other,
     }

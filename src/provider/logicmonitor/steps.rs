@@ -20,8 +20,9 @@ use crate::model::code::{
 };
 use crate::model::finding::Finding;
 use crate::model::history::Facts;
-use crate::model::step::{Expect, Step};
+use crate::model::step::{Expect, Shape, Step};
 use crate::model::verb::Verb;
+use crate::model::vocabulary::Period;
 use crate::provider::steps::{Answer, Check, Context, Failure, Hold, Look, Patience, Phase, Prepared};
 
 /// Reads the owner and its tokens of both kinds again. Gives the digests of the user and of the
@@ -50,6 +51,11 @@ async fn read_again(reader: &Reader, cx: &Context<'_>, step: &Step) -> Result<Pr
             facts.access_id = token.and_then(|token| token.access_id.clone());
             facts.enabled = token.map(LiveToken::enabled);
             facts.successor = task.successor()?;
+            if step.shape == Some(Shape::Replace) {
+                // nothing is deleted for a token that could not be made
+                check_owner(&user, step)?;
+                facts.predecessor = Some(id);
+            }
             if step.params.contains_key("mark") {
                 facts.marked_at = Timestamp::from_second(cx.env.clock.now().as_second()).ok();
             }
@@ -194,6 +200,12 @@ impl<'a> Task<'a> {
         let (kind, name) = step.address.item_parts().ok_or_else(|| unfit("is about no token"))?;
         let kind = TokenKind::parse(kind).ok_or_else(|| unfit("is about no kind of token"))?;
         Ok(Self { cx, step, user: number(step, "user_id")?, kind, name, connection })
+    }
+
+    /// The declared `max_age` of the step's token.
+    pub fn max_age(&self) -> Option<Period> {
+        let user = self.connection.users.get(&self.step.address.lane())?;
+        user.tokens.get(&self.step.address)?.rotate.as_ref()?.max_age
     }
 
     pub fn client<'r>(&self, reader: &'r Reader) -> Client<'r> {

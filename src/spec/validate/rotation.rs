@@ -7,7 +7,7 @@ use crate::model::finding::Finding;
 use crate::model::given::{Duration, Given, Instant};
 use crate::model::source::Span;
 use crate::provider::spec::{Rotate as RotateSpec, Strategy};
-use crate::provider::state::Rotate;
+use crate::provider::state::{Rotate, Strategy as Wanted};
 use crate::spec::node::Entry;
 
 /// How a kind of token is replaced.
@@ -28,9 +28,14 @@ pub fn rotate(
     replaced: Replaced,
 ) -> Option<Rotate> {
     let (spec, place) = (given.get()?, token.get("rotate")?);
-    not_yet(checker, at, place, spec);
-    if replaced == Replaced::InPlace {
-        refuse_overlap(checker, at, place, spec);
+    let strategy = match spec.strategy.get() {
+        Some(Strategy::Replace) => Wanted::Replace,
+        Some(Strategy::Overlap) | None => Wanted::Overlap,
+    };
+    match (replaced, strategy) {
+        (Replaced::InPlace, _) => refuse_overlap(checker, at, place, spec),
+        (Replaced::Beside, Wanted::Replace) => refuse_beside_replace(checker, at, place, spec),
+        (Replaced::Beside, Wanted::Overlap) => {}
     }
     let default = Rotate::default();
     let period = |given: &Given<Duration>| given.get().map(|duration| duration.0);
@@ -39,6 +44,7 @@ pub fn rotate(
         issued_after: spec.issued_after.get().map(|instant: &Instant| instant.0),
         assume_issued: spec.assume_issued.get().map(|instant| instant.0),
         rationale: spec.rationale.cloned(),
+        strategy,
         overlap: period(&spec.overlap).unwrap_or(default.overlap),
         idle: period(&spec.idle).unwrap_or(default.idle),
         soak: period(&spec.soak).unwrap_or(default.soak),
@@ -60,9 +66,24 @@ pub fn rotate(
     Some(rotate)
 }
 
-fn not_yet(checker: &mut Checker<'_>, at: &Address, place: &Entry, spec: &RotateSpec) {
-    if spec.strategy.get() == Some(&Strategy::Replace) {
-        checker.not_yet(at, "strategy: replace", place.place(&["strategy"]));
+/// Nothing overlaps where the old one goes first.
+fn refuse_beside_replace(checker: &mut Checker<'_>, at: &Address, place: &Entry, spec: &RotateSpec) {
+    let written = [
+        ("overlap", !spec.overlap.is_missing()),
+        ("idle", !spec.idle.is_missing()),
+        ("soak", !spec.soak.is_missing()),
+    ];
+    for entry in written.iter().filter(|(_, written)| *written).filter_map(|(key, _)| place.get(key)) {
+        let message = format!(
+            "`{}` means nothing beside `strategy: replace`: the old token is deleted before the new one is made",
+            entry.key
+        );
+        let finding = Finding::new(code::SPEC_ROTATE, message).at(at);
+        checker.tell(
+            finding
+                .label(entry.key_at, "remove this key")
+                .label(place.place(&["strategy"]), "the old one goes first"),
+        );
     }
 }
 
@@ -73,7 +94,7 @@ fn refuse_overlap(checker: &mut Checker<'_>, at: &Address, place: &Entry, spec: 
         ("idle", !spec.idle.is_missing()),
         ("soak", !spec.soak.is_missing()),
         ("consumers_moved", !spec.consumers_moved.is_missing()),
-        ("strategy", spec.strategy.get() == Some(&Strategy::Overlap)),
+        ("strategy", !spec.strategy.is_missing()),
     ];
     for entry in written.iter().filter(|(_, written)| *written).filter_map(|(key, _)| place.get(key)) {
         let message =
@@ -86,7 +107,8 @@ fn max_age(checker: &mut Checker<'_>, at: &Address, place: &Entry, rotate: &Rota
     let Some(age) = rotate.max_age else { return };
     let whole = rotate.overlap.as_secs() + rotate.soak.as_secs();
     let span = place.place(&["max_age"]);
-    if replaced == Replaced::Beside && age.as_secs() <= whole {
+    let beside = replaced == Replaced::Beside && rotate.strategy == Wanted::Overlap;
+    if beside && age.as_secs() <= whole {
         let message = format!(
             "`max_age` {age} must exceed `overlap` {} and `soak` {} together, else rotations never end",
             rotate.overlap, rotate.soak

@@ -58,6 +58,8 @@ fn lost(planned: &Plan, changed: &Plan, now: &Pairs<'_>) -> bool {
         let rests = match need.rule {
             Rule::LockLast | Rule::CallerLast => false,
             Rule::DisableBeforeDelete => token(&need.step) == token(&after.id),
+            // others of the name may stay
+            Rule::DeleteBeforeIssue => token(&need.step) == after.params.get("predecessor"),
             _ => true,
         };
         (rests || has(&need.step)) && !now.contains(&(&need.step, &after.id))
@@ -92,12 +94,14 @@ fn uncovered(planned: &Plan, changed: &Plan) -> bool {
     gone || switch(Verb::Lock) || switch(Verb::Unlock)
 }
 
-/// Whether a name that had an enabled token has none after some step, against the spec.
+/// Whether a name that had an enabled token has none after some step, against the spec; or, where it asks for
+/// `strategy: replace`, none in the end.
 fn leaves_none(plan: &Plan) -> bool {
     let kept = plan.evidence.enabled_counts.iter().filter(|count| !count.may_be_zero);
     kept.clone().any(|count| {
         let mut on: BTreeSet<String> = count.enabled.iter().map(u64::to_string).collect();
-        plan.steps.iter().filter(|step| step.address == count.address).any(|step| {
+        let begins_with = on.len();
+        let dips = plan.steps.iter().filter(|step| step.address == count.address).any(|step| {
             let had = !on.is_empty();
             let id = step.params.get("token_id").cloned();
             match step.verb {
@@ -105,7 +109,8 @@ fn leaves_none(plan: &Plan) -> bool {
                 Verb::Disable | Verb::Delete => drop(on.remove(&id.unwrap_or_default())),
                 _ => {}
             }
-            had && on.is_empty()
-        })
+            had && on.is_empty() && !(count.replaces && step.shape == Some(Shape::Replace))
+        });
+        dips || begins_with > 0 && on.is_empty()
     })
 }

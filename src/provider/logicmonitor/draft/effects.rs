@@ -1,7 +1,7 @@
 //! Whom the portal mails, and when the tokens were last used that are replaced or taken away.
 
 use crate::model::effect::{EffectSort, SideEffect};
-use crate::model::step::Step;
+use crate::model::step::{Shape, Step};
 use crate::model::verb::Verb;
 use crate::provider::draft::{Context, Draft};
 use crate::provider::logicmonitor::draft::used;
@@ -36,6 +36,8 @@ pub(super) fn of_user(cx: Context<'_>, live: &LiveUser, draft: &mut Draft) {
 fn gone<'a>(step: &Step, live: &'a LiveUser) -> Option<&'a LiveToken> {
     let name = match step.verb {
         Verb::Issue => "predecessor",
+        // told with the issue that comes after it
+        Verb::Delete if step.shape == Some(Shape::Replace) => return None,
         Verb::Disable | Verb::Delete => "token_id",
         _ => return None,
     };

@@ -1,12 +1,12 @@
 //! A token whose value did not reach every destination that was to have it. It was shown once, so the
 //! others can only be given another: a new token is issued beside it, and both old ones stay until
-//! that one is everywhere.
+//! that one is everywhere. With `strategy: replace` there is no old one: the token is replaced once more.
 
 use super::lineage::Lineage;
 use super::{Scene, used};
-use crate::model::change::Action;
 use crate::model::vocabulary::TokenStatus;
-use crate::provider::draft::{Draft, change, field};
+use crate::provider::age::Due;
+use crate::provider::draft::Draft;
 use crate::provider::logicmonitor::state::LiveToken;
 
 /// With so many replaced tokens still there no further one is issued by itself: a destination that
@@ -44,11 +44,14 @@ impl<'a> Scene<'a> {
             draft.wait(self.address, what, None);
             return false;
         }
-        let mut change = change(self.address, self.want.kind.as_str(), Action::Rotate, why);
-        let old = format!("id {} ({})", current.id, current.status_word());
-        change.fields.push(field("token", Some(&old), Some("(known after apply)")));
+        if self.replaces() {
+            // what those destinations hold is dead, so the outage of the others ends theirs
+            let due = Due { reason: why, only_unknown_age: false, incident: false, asked: false };
+            return self.replace(current, lineage, due, draft);
+        }
+        let mut change = self.rotation(why, current);
         change.notes.push(used(current, self.cx.now));
         change.notes.push(format!("id {} keeps working until it is retired", current.id));
-        self.issue(change, Some(current), draft)
+        self.issue(change, Vec::new(), Some(current.id), draft)
     }
 }

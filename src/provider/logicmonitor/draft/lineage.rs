@@ -93,10 +93,12 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Whether a pinned token that shall be absent is so: neither it nor a successor is live.
+    /// Whether a pinned token is gone as it should be: it shall be absent, or was deleted to be replaced;
+    /// and neither it nor a successor is live.
     pub(super) fn gone(self, pin: u64, bound: &[&LiveToken], links: &BTreeSet<(u64, u64)>) -> bool {
         let live = bound.iter().any(|t| t.id == pin) || links.iter().any(|(_, old)| *old == pin);
-        self.want.status == Some(TokenStatus::Absent) && !live
+        let meant = self.want.status == Some(TokenStatus::Absent) || self.removed() == Some(pin);
+        meant && !live
     }
 
     pub(super) fn unpinned(self, id: u64) -> Finding {

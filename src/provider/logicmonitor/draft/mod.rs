@@ -5,6 +5,7 @@ mod effects;
 mod evidence;
 mod lacking;
 mod lineage;
+mod replace;
 mod retire;
 mod steps;
 pub mod unlisted;
@@ -17,7 +18,7 @@ use crate::model::change::{Action, Change};
 use crate::model::code;
 use crate::model::evidence::{CallerEvidence, EnabledCount};
 use crate::model::finding::Finding;
-use crate::model::step::Expect;
+use crate::model::step::{Expect, Step};
 use crate::model::verb::Verb;
 use crate::model::vocabulary::TokenStatus;
 use crate::provider::age::{Due, Issued, age, next_due};
@@ -101,7 +102,11 @@ impl<'a> Scene<'a> {
                 let message = "there is no such token, and a disabled one is not created";
                 draft.findings.push(Finding::new(code::PLAN_NOTHING_TO_DISABLE, message).at(self.address));
             }
-            (None, Some(TokenStatus::Enabled) | None) => self.create(draft),
+            (None, Some(TokenStatus::Enabled) | None) => {
+                if !self.issue_what_is_owed(draft) {
+                    self.create(draft);
+                }
+            }
             (Some(_), Some(TokenStatus::Absent)) => self.delete(lineage, draft),
             (Some(current), _) => self.keep(current, lineage, draft),
         }
@@ -114,7 +119,7 @@ impl<'a> Scene<'a> {
         let mut change = change(self.address, self.kind(), Action::Create, "does not exist");
         change.fields.push(field("note", None, Some(&note::issued(self.name(), "(nonce)", None))));
         change.fields.push(field("status", None, Some("enabled")));
-        self.issue(change, None, draft);
+        self.issue(change, Vec::new(), None, draft);
     }
 
     /// A token that exists and stays: its age, its status, its destinations.
@@ -145,7 +150,7 @@ impl<'a> Scene<'a> {
         current.created_on.or(known).map_or(unknown, Issued::At)
     }
 
-    /// `overlap`: a new token beside the old one. Says whether one is drafted.
+    /// A new token beside the old one, or in its place. Says whether one is drafted.
     fn rotate_if_due(self, current: &'a LiveToken, lineage: &Lineage<'a>, draft: &mut Draft) -> bool {
         let Some(rotate) = &self.want.rotate else { return false };
         let Some(due) = self.cx.due(self.address, Some(rotate), self.issued(current)) else { return false };
@@ -164,15 +169,23 @@ impl<'a> Scene<'a> {
             draft.wait(self.address, what, None);
             return false;
         }
-        let mut change = change(self.address, self.kind(), Action::Rotate, due.reason);
-        let old = format!("id {} ({})", current.id, current.status_word());
-        change.fields.push(field("token", Some(&old), Some("(known after apply)")));
+        if rotate.replaces() {
+            return self.replace(current, lineage, due, draft);
+        }
+        let mut change = self.rotation(due.reason, current);
         change.notes.push(used(current, self.cx.now));
         change.notes.push(format!(
             "id {} keeps working until it is retired: disabled {} later and unused for {}, deleted {} after that",
             current.id, rotate.overlap, rotate.idle, rotate.soak
         ));
-        self.issue(change, Some(current), draft)
+        self.issue(change, Vec::new(), Some(current.id), draft)
+    }
+
+    fn rotation(self, reason: String, current: &LiveToken) -> Change {
+        let mut change = change(self.address, self.kind(), Action::Rotate, reason);
+        let old = format!("id {} ({})", current.id, current.status_word());
+        change.fields.push(field("token", Some(&old), Some("(known after apply)")));
+        change
     }
 
     /// Who asked for a rotation is told why it can't be.
@@ -182,8 +195,9 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Drafts an issue. Refused without a destination, or for an owner whose tokens can't work.
-    fn issue(self, mut change: Change, replaces: Option<&LiveToken>, draft: &mut Draft) -> bool {
+    /// Drafts an issue, with what goes before it. Refused without a destination, or for an owner whose
+    /// tokens can't work.
+    fn issue(self, mut change: Change, before: Vec<Step>, replaces: Option<u64>, draft: &mut Draft) -> bool {
         if self.want.deliver.is_empty() {
             let message = "the new token has no `deliver`: its secret is shown once and would be lost";
             draft.findings.push(Finding::new(code::PLAN_NO_DESTINATION, message).at(self.address));
@@ -194,8 +208,8 @@ impl<'a> Scene<'a> {
         if self.user.has_email {
             change.notes.push(format!("LogicMonitor mails {} about the new token", self.user.username));
         }
-        let step = self.issue_step(replaces);
-        draft.push(change, vec![step]);
+        let issue = self.issue_step(replaces);
+        draft.push(change, before.into_iter().chain([issue]).collect());
         true
     }
 
@@ -286,7 +300,8 @@ impl<'a> Scene<'a> {
         let known = self.knows(current);
         let lacks = if known { "does not have this token" } else { "is not known to have this token" };
         // asked for, it is rotated if nothing is unretired, or if this one is known to be nowhere
-        let now = match known || lineage.predecessors.is_empty() {
+        let kept = self.replaces() && self.used_by_us(current).is_some();
+        let now = match (known || lineage.predecessors.is_empty()) && !kept {
             true => format!("`plan --rotate '{}'`", self.address),
             false => String::new(),
         };
@@ -328,6 +343,8 @@ impl<'a> Scene<'a> {
             enabled: bound.iter().filter(|t| t.enabled()).map(|t| t.id).collect(),
             predecessors: lineage.predecessors.iter().map(|t| t.id).collect(),
             may_be_zero: matches!(self.want.status, Some(TokenStatus::Absent | TokenStatus::Disabled)),
+            replaces: self.replaces(),
+            removed: self.removed(),
         });
     }
 

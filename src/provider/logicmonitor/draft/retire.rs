@@ -130,7 +130,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Why it must stay: it is, or may be, what a connection of the spec logs in with.
-    fn used_by_us(self, token: &LiveToken) -> Option<String> {
+    pub(super) fn used_by_us(self, token: &LiveToken) -> Option<String> {
         let callers = self.callers?;
         if callers.uses(token.id) {
             return Some("a connection of the spec uses it: give that one the new value first".to_owned());

@@ -13,22 +13,23 @@ impl<'a> Scene<'a> {
         Expect { address: self.address.clone(), digest: tokens_digest(&self.bound(), self.cx.key) }
     }
 
-    pub(super) fn issue_step(self, replaces: Option<&LiveToken>) -> Step {
+    pub(super) fn issue_step(self, replaces: Option<u64>) -> Step {
         let query = match self.want.kind {
             TokenKind::ApiToken => "",
             TokenKind::BearerToken => "?type=bearer",
         };
         let path = format!("{BASE}/setting/admins/{}/apitokens{query}", self.user.id);
         let mut params = self.params();
-        params.insert("predecessor".into(), replaces.map_or(0, |t| t.id).to_string());
-        let (callers, old) = (self.callers.into_iter(), replaces.map_or(0, |t| t.id));
-        let users: Vec<String> = callers.flat_map(|c| c.users(old)).map(ToString::to_string).collect();
+        let old = replaces.unwrap_or(0);
+        params.insert("predecessor".into(), old.to_string());
+        let users: Vec<String> =
+            self.callers.into_iter().flat_map(|c| c.users(old)).map(ToString::to_string).collect();
         params.insert("caller".into(), (!users.is_empty()).to_string());
         if !users.is_empty() {
             params.insert("caller_of".into(), serde_json::Value::from(users).to_string());
         }
         Step {
-            shape: replaces.map(|_| Shape::Overlap),
+            shape: replaces.map(|_| if self.replaces() { Shape::Replace } else { Shape::Overlap }),
             destinations: self.want.deliver.clone(),
             recovery: Recovery::Marker,
             ..self.step(Verb::Issue, 1, "POST", path, params)

@@ -246,6 +246,8 @@ impl Judge<'_> {
             enabled: token.enabled().then_some(token.id).into_iter().collect(),
             predecessors: Vec::new(),
             may_be_zero: true,
+            replaces: false,
+            removed: None,
         });
         draft.push(change, vec![step]);
     }
