@@ -8,6 +8,7 @@ use tokenform::sandbox::faults::Fault;
 use crate::checks::{Ill, Ills};
 use crate::child::Stop;
 use crate::end::End;
+use crate::estate::Estate;
 use crate::place::{Place, Ran};
 
 /// What begins the job, and what goes on with it: one step after the other, so that points are the
@@ -30,6 +31,7 @@ const PATIENT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Case {
     pub name: String,
+    pub estate: &'static Estate,
     pub how: How,
     pub goes_on: GoesOn,
 }
@@ -78,6 +80,7 @@ pub struct Result {
 
 /// A run that nobody disturbs: its end, its points and how often it changed the vendors.
 pub struct Undisturbed {
+    pub estate: &'static Estate,
     pub end: End,
     pub points: Vec<String>,
     pub changes: usize,
@@ -85,8 +88,8 @@ pub struct Undisturbed {
 
 impl Undisturbed {
     /// Fails if it does not do the whole job.
-    pub fn run() -> std::result::Result<Self, String> {
-        let mut place = Place::new(Vec::new(), None);
+    pub fn run(estate: &'static Estate) -> std::result::Result<Self, String> {
+        let mut place = Place::new(estate, Vec::new(), None);
         let list = place.path("runs/points");
         let ran = place.run(&APPLY, Stop::Nowhere, PATIENT, Some(list.clone()));
         let mut ills = Ills::default();
@@ -98,7 +101,8 @@ impl Undisturbed {
             return Err(format!("{ills:?}\n{}\n{}", ran.all(), again.all()));
         }
         let text = std::fs::read_to_string(list).map_err(|error| error.to_string())?;
-        Ok(Self { end: End::of(&place), points: text.lines().map(str::to_owned).collect(), changes })
+        let points = text.lines().map(str::to_owned).collect();
+        Ok(Self { estate, end: End::of(&place), points, changes })
     }
 }
 
@@ -106,10 +110,10 @@ impl Case {
     pub fn run(&self, wanted: &Undisturbed, keep: bool) -> Result {
         let mut ills = Ills::default();
         let (mut place, strict) = match &self.how {
-            How::Stops(stops) => (stopped(&APPLY, stops, &mut ills), is_crash(stops)),
-            How::InLanes(stops) => (stopped(&IN_LANES, stops, &mut ills), is_crash(stops)),
+            How::Stops(stops) => (self.stopped(&APPLY, stops, &mut ills), is_crash(stops)),
+            How::InLanes(stops) => (self.stopped(&IN_LANES, stops, &mut ills), is_crash(stops)),
             How::Vendors { last } => {
-                let mut place = Place::new(Vec::new(), Some(*last));
+                let mut place = Place::new(self.estate, Vec::new(), Some(*last));
                 let ran = place.run(&APPLY, Stop::Nowhere, PATIENT, None);
                 ills.look(&place, &ran);
                 if !ran.was_killed() {
@@ -117,7 +121,7 @@ impl Case {
                 }
                 (place, true)
             }
-            How::Faulty(faulty) => (faulty.run(&mut ills), false),
+            How::Faulty(faulty) => (faulty.run(self.estate, &mut ills), false),
         };
         let runs = self.goes_on.converge(&mut place, &mut ills);
         ills.look_at_the_end(&place);
@@ -127,20 +131,20 @@ impl Case {
         let kept = (keep && !ills.none()).then(|| place.keep());
         Result { ills, runs, kept }
     }
-}
 
-/// Runs it, and stops each run where it is to be stopped.
-fn stopped(args: &[&str], stops: &[Stop], ills: &mut Ills) -> Place {
-    let mut place = Place::new(Vec::new(), None);
-    for (number, stop) in (1..).zip(stops) {
-        let ran = place.run(args, stop.clone(), PATIENT, None);
-        ills.look(&place, &ran);
-        // a later run has fewer points, and may end before it comes to its last
-        if number == 1 || ran.code() != Some(0) {
-            ended_as_told(ills, stop, &ran);
+    /// Runs it, and stops each run where it is to be stopped.
+    fn stopped(&self, args: &[&str], stops: &[Stop], ills: &mut Ills) -> Place {
+        let mut place = Place::new(self.estate, Vec::new(), None);
+        for (number, stop) in (1..).zip(stops) {
+            let ran = place.run(args, stop.clone(), PATIENT, None);
+            ills.look(&place, &ran);
+            // a later run has fewer points, and may end before it comes to its last
+            if number == 1 || ran.code() != Some(0) {
+                ended_as_told(ills, stop, &ran);
+            }
         }
+        place
     }
-    place
 }
 
 fn is_crash(stops: &[Stop]) -> bool {
@@ -148,8 +152,8 @@ fn is_crash(stops: &[Stop]) -> bool {
 }
 
 impl Faulty {
-    fn run(&self, ills: &mut Ills) -> Place {
-        let mut place = Place::new(self.on_server.clone(), None);
+    fn run(&self, estate: &'static Estate, ills: &mut Ills) -> Place {
+        let mut place = Place::new(estate, self.on_server.clone(), None);
         let deadline = self.deadline.unwrap_or(PATIENT);
         for _ in 0..if self.lasts { 2 } else { 1 } {
             let ran = place.run(&APPLY, self.in_client.clone(), deadline, None);

@@ -12,9 +12,6 @@ use tokenform::sandbox::{Effect, TapeEntry};
 use crate::end::{Live, Token, all_tokens, held, is_new, is_superseded, lines, teams, text};
 use crate::place::{Place, Ran};
 
-/// Teams whose new value goes to a destination: one reset is all they ever need.
-const DELIVERED: [(&str, &str); 2] = [("mon-open", "SRE"), ("mon-unlock", "Lab")];
-
 /// What must be zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ill {
@@ -67,7 +64,7 @@ impl Ills {
 
     /// After every run, however it ended.
     pub fn look(&mut self, place: &Place, ran: &Ran) {
-        self.tape(&place.tape(), &place.world());
+        self.tape(&place.tape(), place);
         self.journals(place);
         self.files(place.root());
         self.words(ran);
@@ -97,15 +94,15 @@ impl Ills {
     }
 
     /// Resets and locks, in the order in which the vendors carried them out.
-    fn tape(&mut self, tape: &[TapeEntry], world: &Value) {
+    fn tape(&mut self, tape: &[TapeEntry], place: &Place) {
         let effects = || tape.iter().filter(|entry| entry.about.instance.is_some());
         let mut resets: BTreeMap<(String, u64), usize> = BTreeMap::new();
         for entry in effects().filter(|entry| entry.effect == Effect::Reset) {
             let team = (entry.about.instance.clone().unwrap_or_default(), entry.about.team.unwrap_or(0));
             *resets.entry(team).or_default() += 1;
         }
-        let places = Places::of(world);
-        for (instance, team) in DELIVERED {
+        let places = Places::of(&place.world());
+        for (instance, team) in place.estate.delivered {
             let count = resets.get(&places.team(instance, team)).copied().unwrap_or(0);
             if count > 1 {
                 self.push(Ill::Repeated, format!("{instance} {team} was reset {count} times"));

@@ -6,6 +6,7 @@ use tokenform::sandbox::faults::{Action, Canned, Fault, Throttle, When};
 
 use crate::case::{Case, Faulty, GoesOn, How, Undisturbed};
 use crate::child::Stop;
+use crate::estate::{Call, Estate};
 
 /// A matrix.
 pub struct Group {
@@ -24,6 +25,8 @@ impl Group {
 
 pub fn all(undisturbed: &Undisturbed) -> Vec<Group> {
     let points = undisturbed.points.len();
+    let estate = undisturbed.estate;
+    let at_change = |last| at_change(estate, last);
     vec![
         Group {
             name: "kill",
@@ -68,14 +71,18 @@ pub fn all(undisturbed: &Undisturbed) -> Vec<Group> {
             cases: stops(undisturbed, "unwind", |at| vec![Stop::Unwind { at }]),
         },
         Group {
-            name: "fault", about: "every mutating call × every fault × once, for ever", cases: faults()
+            name: "fault",
+            about: "every mutating call × every fault × once, for ever",
+            cases: faults(estate),
         },
     ]
 }
 
 fn stops(undisturbed: &Undisturbed, group: &str, stop: impl Fn(usize) -> Vec<Stop>) -> Vec<Case> {
+    let estate = undisturbed.estate;
     let case = |(at, point): (usize, &String)| Case {
-        name: format!("{group} {at}: {point}"),
+        name: format!("{} {group} {at}: {point}", estate.name),
+        estate,
         how: How::Stops(stop(at)),
         goes_on: GoesOn::ByResume,
     };
@@ -89,53 +96,15 @@ fn in_lanes(case: Case) -> Case {
     }
 }
 
-fn at_change(last: usize) -> Case {
-    Case { name: format!("commit {last}"), how: How::Vendors { last }, goes_on: GoesOn::ByResume }
+fn at_change(estate: &'static Estate, last: usize) -> Case {
+    let name = format!("{} commit {last}", estate.name);
+    Case { name, estate, how: How::Vendors { last }, goes_on: GoesOn::ByResume }
 }
 
 /// A point of the second run, which has fewer the further the first one came. Spread over all of it:
 /// 17 has no divisor in common with the counts that come up.
 fn elsewhere(at: usize, points: usize) -> usize {
     1 + (at * 17) % (points / 3).max(1)
-}
-
-/// A mutating call: its name, the request, which of its kind, and what a run that fails there names.
-struct Call {
-    name: &'static str,
-    method: &'static str,
-    path: &'static str,
-    nth: u32,
-    names: &'static str,
-}
-
-/// In the order of the plan. A retried request counts as another one of its kind, so that a fault
-/// that lasts hits all that come after it too.
-const CALLS: [Call; 12] = [
-    call("reset, single-slot", "POST", RESET, 1, "ibm.prod.mon"),
-    call("reset, invalidate", "POST", RESET, 2, "ibm.prod.mon"),
-    call("reset, later", "POST", RESET, 4, "ibm.prod"),
-    call("auth mode, first", "PATCH", INSTANCE, 1, "ibm.prod."),
-    call("auth mode, second", "PATCH", INSTANCE, 2, "ibm.prod."),
-    call("auth mode, third", "PATCH", INSTANCE, 3, "ibm.prod."),
-    call("create, api token", "POST", "/santaba/rest/setting/admins/32/apitokens", 1, "svc-ci"),
-    call("create, second api token", "POST", "/santaba/rest/setting/admins/32/apitokens", 2, "svc-ci"),
-    call("create, bearer token", "POST", "/santaba/rest/setting/admins/33/apitokens", 1, "otel"),
-    call("status, disable", "PATCH", "/santaba/rest/setting/admins/32/apitokens/252", 1, "ci-legacy"),
-    call("status, enable", "PATCH", "/santaba/rest/setting/admins/32/apitokens/251", 1, "ci-nightly"),
-    call("delete", "DELETE", "/santaba/rest/setting/admins/32/apitokens/253", 1, "ci-2024"),
-];
-
-const RESET: &str = "/sandbox-invented/api/token/reset";
-const INSTANCE: &str = "/v2/resource_instances/*";
-
-const fn call(
-    name: &'static str,
-    method: &'static str,
-    path: &'static str,
-    nth: u32,
-    names: &'static str,
-) -> Call {
-    Call { name, method, path, nth, names }
 }
 
 /// What goes wrong with a call.
@@ -179,15 +148,15 @@ fn wrongs(call: &Call) -> Vec<(&'static str, Wrong)> {
     ]
 }
 
-fn faults() -> Vec<Case> {
+fn faults(estate: &'static Estate) -> Vec<Case> {
     let mut cases = Vec::new();
-    for call in &CALLS {
+    for call in estate.calls {
         for (name, wrong) in wrongs(call) {
             for lasts in [false, true] {
                 let often = if lasts { "for ever" } else { "once" };
                 let how = How::Faulty(faulty(call, &wrong, lasts));
-                let name = format!("fault {}: {name}, {often}", call.name);
-                cases.push(Case { name, how, goes_on: GoesOn::ByResume });
+                let name = format!("{} fault {}: {name}, {often}", estate.name, call.name);
+                cases.push(Case { name, estate, how, goes_on: GoesOn::ByResume });
             }
         }
     }

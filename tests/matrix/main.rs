@@ -13,6 +13,7 @@ mod case;
 mod checks;
 mod child;
 mod end;
+mod estate;
 mod groups;
 mod place;
 
@@ -25,6 +26,7 @@ use std::time::Instant;
 
 use case::{Case, Undisturbed};
 use checks::Ill;
+use estate::{ESTATES, Estate};
 use groups::Group;
 
 /// Without `--all`, one case out of so many is run.
@@ -75,30 +77,43 @@ impl Wish {
 }
 
 fn matrices(wish: &Wish) -> ExitCode {
-    let undisturbed = match Undisturbed::run() {
-        Ok(undisturbed) => undisturbed,
-        Err(why) => {
-            say(&format!("the undisturbed run is not as it should be: {why}"));
-            return ExitCode::FAILURE;
-        }
-    };
-    let groups: Vec<_> = groups::all(&undisturbed).into_iter().map(|group| wish.chosen(group)).collect();
-    if wish.list {
-        groups.iter().flat_map(|group| &group.cases).for_each(|case| say(&case.name));
-        return ExitCode::SUCCESS;
-    }
-    let part = if wish.all { "every one" } else { "a part: --all runs every one" };
-    say(&format!(
-        "\nmatrices: {} points and {} changes of the vendors in an undisturbed run; {part}",
-        undisturbed.points.len(),
-        undisturbed.changes
-    ));
     let mut total = Count::default();
-    for group in groups.iter().filter(|group| !group.cases.is_empty()) {
-        total.add(&run(group, &undisturbed, wish));
+    for estate in &ESTATES {
+        match of_estate(estate, wish) {
+            Ok(count) => total.add(&count),
+            Err(why) => {
+                let name = estate.name;
+                say(&format!("the undisturbed run of {name} is not as it should be: {why}"));
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    if wish.list {
+        return ExitCode::SUCCESS;
     }
     say(&format!("all: {}", total.words()));
     if total.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs the matrices of an estate; or lists their cases.
+fn of_estate(estate: &'static Estate, wish: &Wish) -> Result<Count, String> {
+    let undisturbed = Undisturbed::run(estate)?;
+    let groups: Vec<_> = groups::all(&undisturbed).into_iter().map(|group| wish.chosen(group)).collect();
+    let groups: Vec<_> = groups.into_iter().filter(|group| !group.cases.is_empty()).collect();
+    let mut total = Count::default();
+    if wish.list {
+        groups.iter().flat_map(|group| &group.cases).for_each(|case| say(&case.name));
+        return Ok(total);
+    }
+    let part = if wish.all { "every one" } else { "a part: --all runs every one" };
+    say(&format!(
+        "\nmatrices of {}: {} points and {} changes of the vendors in an undisturbed run; {part}",
+        estate.name,
+        undisturbed.points.len(),
+        undisturbed.changes
+    ));
+    groups.iter().for_each(|group| total.add(&run(group, &undisturbed, wish)));
+    Ok(total)
 }
 
 /// Runs the cases of a matrix, some at a time.

@@ -16,16 +16,16 @@ use tokenform::sandbox::faults::Fault;
 use tokenform::sandbox::{self, Effect, Options, Running, TapeEntry, World};
 
 use crate::child::{ORDERS, Orders, Stop};
+use crate::estate::Estate;
 
-const WORLD: &str = include_str!("estate/estate.world.yaml");
-const SPEC: &str = include_str!("estate/tokens.yaml");
-const STORE: &str = include_str!("estate/store.sh");
+const STORE: &str = include_str!("store.sh");
 
 /// A run that takes longer than this hangs.
 const LONGEST: Duration = Duration::from_secs(120);
 
 /// The vendors, the spec and what runs have left behind.
 pub struct Place {
+    pub estate: &'static Estate,
     folder: tempfile::TempDir,
     server: Running,
     watch: Arc<Mutex<Watch>>,
@@ -73,10 +73,10 @@ impl Ran {
 }
 
 impl Place {
-    /// The world of the matrices with these faults. With `last` the vendors kill the program when
+    /// The world of an estate with these faults. With `last` the vendors kill the program when
     /// they have made their change of that number.
-    pub fn new(faults: Vec<Fault>, last: Option<usize>) -> Self {
-        let mut world = World::from_yaml(WORLD).expect("the world of the matrices reads");
+    pub fn new(estate: &'static Estate, faults: Vec<Fault>, last: Option<usize>) -> Self {
+        let mut world = World::from_yaml(estate.world).expect("the world of the matrices reads");
         world.faults = faults;
         let watch = Arc::new(Mutex::new(Watch { last, ..Watch::default() }));
         let told = Arc::clone(&watch);
@@ -94,12 +94,13 @@ impl Place {
         for inner in ["spec", "held", "runs"] {
             fs::create_dir(place(inner)).expect("a folder");
         }
-        fs::write(place("spec/tokens.yaml"), SPEC.replace("ORIGIN", &server.origin())).expect("the spec");
+        fs::write(place("spec/tokens.yaml"), estate.spec.replace("ORIGIN", &server.origin()))
+            .expect("the spec");
         fs::write(place("store.sh"), STORE).expect("the delivering program");
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(place("store.sh"), executable).expect("the delivering program's mode");
         let before = world_of(&server);
-        Self { folder, server, watch, before, runs: 0 }
+        Self { estate, folder, server, watch, before, runs: 0 }
     }
 
     pub fn path(&self, inner: &str) -> PathBuf {
@@ -164,7 +165,7 @@ impl Place {
     fn credentials(&self) -> BTreeMap<String, String> {
         let mut vars = BTreeMap::new();
         for (vendor, connection) in [("ibm", "prod"), ("logicmonitor", "acme")] {
-            let issued = self.server.credential(vendor, connection).expect("the world has the connection");
+            let Some(issued) = self.server.credential(vendor, connection) else { continue };
             for (what, value) in issued.values() {
                 let name = format!("SANDBOX_{vendor}_{connection}_{what}").to_ascii_uppercase();
                 vars.insert(name, value.to_owned());
