@@ -28,17 +28,34 @@ case \"$*\" in
 esac
 ";
 
+/// GitLab's tool: the same. What it answers is read by the real `jq`.
+const GLAB: &str = "#!/bin/sh
+echo \"$*\" >> \"$ROOT/glab.log\"
+case \"$*\" in
+  *--method*) echo '{}' ;;
+  *merge_requests/7/notes) cat \"$ROOT/notes\" ;;
+  *'issues?labels=tokenform-drift&state=opened') cat \"$ROOT/issues\" ;;
+  *commits/fedc/merge_requests) echo '[{\"iid\":7}]' ;;
+  *merge_requests/7/pipelines) echo '[{\"id\":70,\"status\":\"failed\"},{\"id\":69,\"status\":\"success\"}]' ;;
+  *pipelines/69/jobs) echo '[{\"id\":4,\"name\":\"lint\"},{\"id\":5,\"name\":\"plan\"}]' ;;
+  *jobs/5/artifacts/review.plan) cat \"$ROOT/artifact.plan\" ;;
+  *) exit 9 ;;
+esac
+";
+
 /// A repository with a spec in `tokens`, and the tools that steps call.
 fn place() -> Place {
     let place = Place::example("quickstart");
     fs::rename(place.path("examples/quickstart"), place.path("tokens")).unwrap();
-    for (name, text) in [("tokenform", TOKENFORM), ("gh", GH)] {
+    for (name, text) in [("tokenform", TOKENFORM), ("gh", GH), ("glab", GLAB)] {
         place.write(&format!("bin/{name}"), &text.replace("PROGRAM", env!("CARGO_BIN_EXE_tokenform")));
         fs::set_permissions(place.path(&format!("bin/{name}")), fs::Permissions::from_mode(0o755)).unwrap();
     }
-    for empty in ["gh.log", "issue", "comment"] {
+    for empty in ["gh.log", "glab.log", "issue", "comment"] {
         place.write(empty, "");
     }
+    place.write("notes", "[]");
+    place.write("issues", "[]");
     place
 }
 
@@ -55,6 +72,7 @@ fn sh(place: &Place, folder: &str, script: &str) -> Ran {
     command.env("ROOT", place.root()).env("SPEC", "tokens").env("PLANFILE", place.path("atlantis.plan"));
     command.env("TOKENFORM_STATE", place.path("state")).env("PR", "7");
     command.env("GITHUB_REPOSITORY", "o/r").env("GITHUB_SHA", "fedc");
+    command.env("CI_PROJECT_ID", "3").env("CI_MERGE_REQUEST_IID", "7").env("CI_COMMIT_SHA", "fedc");
     command.output().unwrap().into()
 }
 
@@ -92,7 +110,7 @@ fn github_plans_comments_and_applies_exactly_the_reviewed_plan() {
 #[test]
 fn github_opens_and_closes_one_issue_of_drift() {
     let place = place();
-    let last = |place: &Place| place.read("gh.log").lines().last().unwrap().to_owned();
+    let last = |place: &Place| last(place, "gh.log");
     github(&place, "drift.yml");
     assert!(last(&place).starts_with("issue create"), "{}", last(&place));
     place.write("issue", "9\n");
@@ -106,22 +124,58 @@ fn github_opens_and_closes_one_issue_of_drift() {
     assert!(last(&place).starts_with("issue list"), "{}", last(&place));
 }
 
-#[test]
-fn gitlab_plans_applies_and_tells_drift_by_its_exit_code() {
-    let place = place();
+/// The script of a GitLab job, in one shell, as a runner does it.
+fn gitlab(place: &Place, job: &str) -> Ran {
+    assert!(Command::new("jq").arg("--version").output().is_ok(), "GitLab's jobs need jq; install it");
     let workflow = workflow("gitlab/.gitlab-ci.yml");
-    let script = |job: &str| -> Vec<String> {
-        let lines = workflow[job]["script"].as_array().unwrap().iter();
-        lines.map(|line| line.as_str().unwrap().to_owned()).collect()
-    };
-    let drift = script("drift").join("\n");
-    sh(&place, ".", &drift).exits(2);
-    assert_eq!(workflow["drift"]["allow_failure"]["exit_codes"], 2);
-    for job in ["plan", "apply"] {
-        sh(&place, ".", &script(job).join("\n")).exits(0);
-    }
+    let lines = workflow[job]["script"].as_array().unwrap().iter();
+    let script: Vec<_> = lines.map(|line| line.as_str().unwrap()).collect();
+    sh(place, ".", &script.join("\n"))
+}
+
+fn last(place: &Place, log: &str) -> String {
+    place.read(log).lines().last().unwrap().to_owned()
+}
+
+#[test]
+fn gitlab_plans_comments_and_applies_exactly_the_reviewed_plan() {
+    let place = place();
+    gitlab(&place, "plan").exits(0);
+    let notes = "projects/3/merge_requests/7/notes";
+    assert_eq!(last(&place, "glab.log"), format!("api --method POST {notes} --field body=@plan.md"));
     assert!(place.read("validate.xml").contains("failures=\"0\""));
-    sh(&place, ".", &drift).exits(0);
+    // one comment among others, on a second page
+    let ours = serde_json::json!([{ "id": 42, "body": place.read("plan.md") }]);
+    place.write("notes", &format!("[{{\"id\":41,\"body\":\"Looks good\"}}]{ours}"));
+    gitlab(&place, "plan").exits(0);
+    assert_eq!(last(&place, "glab.log"), format!("api --method PUT {notes}/42 --field body=@plan.md"));
+    fs::rename(place.path("review.plan"), place.path("artifact.plan")).unwrap();
+    gitlab(&place, "apply").exits(0);
+    // the same plan again is stale
+    gitlab(&place, "apply").exits(4);
+}
+
+#[test]
+fn gitlab_opens_and_closes_one_issue_of_drift() {
+    let place = place();
+    let put = "api --method PUT projects/3/issues/9 --field";
+    gitlab(&place, "drift").exits(0);
+    let opened = last(&place, "glab.log");
+    assert!(
+        opened.starts_with("api --method POST projects/3/issues --field title=Tokens drifted"),
+        "{opened}"
+    );
+    place.write("issues", "[{\"id\":1009,\"iid\":9}]");
+    gitlab(&place, "drift").exits(0);
+    assert_eq!(last(&place, "glab.log"), format!("{put} description=@drift.md"));
+    sh(&place, ".", "tokenform apply tokens --auto-approve --new-state").exits(0);
+    gitlab(&place, "drift").exits(0);
+    assert_eq!(last(&place, "glab.log"), format!("{put} state_event=close"));
+    place.write("issues", "[]");
+    gitlab(&place, "drift").exits(0);
+    assert!(last(&place, "glab.log").starts_with("api projects/3/issues?labels"));
+    place.write("tokens/tokens.yaml", "version: 1\nversoin: 1\n");
+    gitlab(&place, "drift").exits(1);
 }
 
 #[test]
