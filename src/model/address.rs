@@ -72,7 +72,17 @@ impl Address {
 
     /// The connection that the object belongs to.
     pub fn of_connection(&self) -> Self {
-        Self::connection(&self.vendor, &self.connection)
+        Self { owner: None, item: None, ..self.clone() }
+    }
+
+    /// Whether both belong to one connection.
+    pub fn same_connection(&self, other: &Self) -> bool {
+        same(&self.connection, &other.connection) && same(&self.vendor, &other.vendor)
+    }
+
+    /// Whether both belong to one owner.
+    pub fn same_lane(&self, other: &Self) -> bool {
+        self.owner == other.owner && self.same_connection(other)
     }
 
     /// The owner of the object (itself, if it is one): steps of one lane run in plan order.
@@ -82,10 +92,15 @@ impl Address {
 
     /// Whether `other` is this object or lies below it.
     pub fn covers(&self, other: &Self) -> bool {
-        self.of_connection() == other.of_connection()
+        self.same_connection(other)
             && (self.owner.is_none() || self.owner == other.owner)
             && (self.item.is_none() || self.item == other.item)
     }
+}
+
+/// Parts are mostly one shared text.
+fn same(a: &Arc<str>, b: &Arc<str>) -> bool {
+    Arc::ptr_eq(a, b) || a == b
 }
 
 /// Whether a name can stand without quotes in an address.

@@ -1,5 +1,8 @@
 //! What a plan does to people and programs besides its objects.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -71,23 +74,27 @@ impl SideEffect {
         Self { sort, who, says, certainty, at, last_used_on: None, last_auth_ip: None }
     }
 
-    fn is_told_with(&self, other: &Self) -> bool {
-        let Self { sort, who, says, certainty, at: _, last_used_on, last_auth_ip } = self;
-        (sort, who, says, certainty) == (&other.sort, &other.who, &other.says, &other.certainty)
-            && (last_used_on, last_auth_ip) == (&other.last_used_on, &other.last_auth_ip)
+    /// What equal ones have in common.
+    fn told(&self) -> impl Ord + use<> {
+        let Self { sort, who, says, certainty, at: _, last_used_on, last_auth_ip } = self.clone();
+        (sort, who, says, certainty, last_used_on, last_auth_ip)
     }
 
     /// Equal ones as one, in the order of their sorts; only for objects that still are in the plan.
     pub fn gathered(effects: Vec<Self>, is_there: impl Fn(&Address) -> bool) -> Vec<Self> {
         let mut gathered: Vec<Self> = Vec::new();
+        let mut places: BTreeMap<_, usize> = BTreeMap::new();
         for mut effect in effects {
             effect.at.retain(&is_there);
             if effect.at.is_empty() {
                 continue;
             }
-            match gathered.iter_mut().find(|other| other.is_told_with(&effect)) {
-                Some(other) => other.at.append(&mut effect.at),
-                None => gathered.push(effect),
+            match places.entry(effect.told()) {
+                Entry::Occupied(place) => gathered[*place.get()].at.append(&mut effect.at),
+                Entry::Vacant(place) => {
+                    place.insert(gathered.len());
+                    gathered.push(effect);
+                }
             }
         }
         gathered.sort_by_key(|effect| effect.sort);

@@ -15,7 +15,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -174,28 +174,32 @@ fn amend(plan: &mut Plan, history: &History, mut covered: Vec<Covered>) {
 /// Since an unlock, until the last reset that follows it, earlier tokens may work again; since a deletion by
 /// `replace`, until the issue, none does: said with the numbers that the steps have now.
 fn tell_windows(plan: &mut Plan) {
-    let number = |of: &dyn Fn(&Step) -> bool| plan.steps.iter().rposition(of).map(|at| at + 1);
-    let window = |change: &Change| {
-        let unlock = number(&|step| step.verb == Verb::Unlock && step.address == change.address)?;
-        let last = number(&|step| step.verb == Verb::Reset && step.address.lane() == change.address)?;
-        Some(format!("from step {unlock} to {last}, earlier tokens may work again"))
-    };
-    let outage = |change: &Change| {
-        let own = |step: &Step, verb| {
-            step.verb == verb && step.shape == Some(Shape::Replace) && step.address == change.address
+    // the numbers of the first and of the last step of what opens a window and what ends it
+    let (mut unlocks, mut resets) = (BTreeMap::new(), BTreeMap::new());
+    let (mut deletions, mut issues) = (BTreeMap::new(), BTreeMap::new());
+    for (step, number) in plan.steps.iter().zip(1_usize..) {
+        match (step.verb, step.shape) {
+            (Verb::Unlock, _) => drop(unlocks.insert(&step.address, number)),
+            (Verb::Reset, _) => drop(resets.insert(step.address.lane(), number)),
+            (Verb::Delete, Some(Shape::Replace)) => {
+                deletions.entry(&step.address).or_insert(number);
+            }
+            (Verb::Issue, Some(Shape::Replace)) => drop(issues.insert(&step.address, number)),
+            _ => {}
+        }
+    }
+    for change in &mut plan.changes {
+        let at = &change.address;
+        let told = match change.action {
+            Action::Unlock => unlocks.get(at).zip(resets.get(at)).map(|(unlock, last)| {
+                format!("from step {unlock} to {last}, earlier tokens may work again")
+            }),
+            Action::Rotate => deletions.get(at).zip(issues.get(at)).map(|(first, last)| {
+                format!("from step {first} until step {last} is done, no token of this name works")
+            }),
+            _ => None,
         };
-        let first = plan.steps.iter().position(|step| own(step, Verb::Delete))? + 1;
-        let last = number(&|step| own(step, Verb::Issue))?;
-        Some(format!("from step {first} until step {last} is done, no token of this name works"))
-    };
-    let told = |change: &Change| match change.action {
-        Action::Unlock => window(change),
-        Action::Rotate => outage(change),
-        _ => None,
-    };
-    let windows: Vec<_> = plan.changes.iter().map(told).collect();
-    for (change, window) in plan.changes.iter_mut().zip(windows) {
-        change.notes.extend(window);
+        change.notes.extend(told);
     }
 }
 
@@ -207,7 +211,8 @@ pub fn live_digest(live: &[Expect], key: &DigestKey) -> Digest {
 
 /// What each live object that the plan rests on looks like, field by field.
 fn live_fields(live: &[Expect], inputs: &Inputs<'_>) -> Vec<LiveFields> {
-    let bound = registry::bound(inputs.desired, inputs.snapshot, inputs.key);
+    let asked = live.iter().map(|expect| &expect.address).collect();
+    let bound = registry::bound(inputs.desired, inputs.snapshot, inputs.key, &asked);
     let row = |expect: &Expect| {
         let address = expect.address.clone();
         let fields = bound.get(&address)?.fields.iter();

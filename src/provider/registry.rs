@@ -155,10 +155,15 @@ pub fn rationale(desired: &Desired, address: &Address) -> Option<String> {
     team().or_else(token)?.rationale.clone()
 }
 
-/// What binds a plan to every object of a snapshot: its digest, and its fields.
-pub fn bound(desired: &Desired, snapshot: &Snapshot, key: &DigestKey) -> BTreeMap<Address, Bound> {
-    let ibm = ibm::evidence::bound(desired, snapshot, key);
-    ibm.into_iter().chain(logicmonitor::evidence::bound(desired, snapshot, key)).collect()
+/// What binds a plan to those objects of a snapshot that are asked for: their digests, and their fields.
+pub fn bound(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    key: &DigestKey,
+    asked: &BTreeSet<&Address>,
+) -> BTreeMap<Address, Bound> {
+    let ibm = ibm::evidence::bound(desired, snapshot, key, asked);
+    ibm.into_iter().chain(logicmonitor::evidence::bound(desired, snapshot, key, asked)).collect()
 }
 
 /// Declared objects as they are wanted and as they are, for policies.

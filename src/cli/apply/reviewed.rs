@@ -171,7 +171,8 @@ pub fn moved(
     snapshot: &Snapshot,
     of_interest: impl Fn(&Address) -> bool,
 ) -> Vec<Finding> {
-    let now = registry::bound(&session.desired, snapshot, &session.key);
+    let asked = plan.live.iter().map(|expect| &expect.address).collect();
+    let now = registry::bound(&session.desired, snapshot, &session.key, &asked);
     let told = |expect: &Expect| {
         let address = &expect.address;
         let message = match now.get(address) {

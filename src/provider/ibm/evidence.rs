@@ -1,5 +1,7 @@
 //! What a plan is judged and bound by: declared IBM objects, as they are wished and as they are live.
 
+use std::collections::BTreeSet;
+
 use crate::model::address::Address;
 use crate::model::evidence::{EstateInstance, Managed};
 use crate::model::observed::Observed;
@@ -58,16 +60,25 @@ pub fn cant_rotate(instance: &Instance, team: &Team) -> Option<&'static str> {
 }
 
 /// What binds a plan to live instances, and to their teams whose token was read.
-pub fn bound(desired: &Desired, snapshot: &Snapshot, key: &DigestKey) -> Vec<(Address, Bound)> {
+pub fn bound(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    key: &DigestKey,
+    asked: &BTreeSet<&Address>,
+) -> Vec<(Address, Bound)> {
     let mut rows = Vec::new();
     for (address, want) in instances(desired) {
         if let Some(live) = present(snapshot, address) {
-            rows.push((address.clone(), Bound { digest: live.digest(key), fields: live.fields() }));
+            if asked.contains(address) {
+                rows.push((address.clone(), Bound { digest: live.digest(key), fields: live.fields() }));
+            }
             let team = |team: &LiveTeam| {
-                let bound = Bound { digest: team.digest(&live.guid, key), fields: team.fields(&live.guid) };
-                (want.team_address(address, team), bound)
+                let address = want.team_address(address, team);
+                let bound =
+                    || Bound { digest: team.digest(&live.guid, key), fields: team.fields(&live.guid) };
+                asked.contains(&address).then(|| (address, bound()))
             };
-            rows.extend(live.teams.iter().filter(|t| t.fingerprint.is_some()).map(team));
+            rows.extend(live.teams.iter().filter(|t| t.fingerprint.is_some()).filter_map(team));
         }
     }
     rows

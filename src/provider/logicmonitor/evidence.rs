@@ -10,7 +10,9 @@ use crate::model::vocabulary::TokenStatus;
 use crate::provider::fields::Bound;
 use crate::provider::logicmonitor::draft::seen;
 use crate::provider::logicmonitor::draft::unlisted::{of_user, others};
-use crate::provider::logicmonitor::state::{Connection, LiveUser, Token, User, tokens_digest, tokens_fields};
+use crate::provider::logicmonitor::state::{
+    Connection, LiveUser, Token, TokenKind, User, tokens_digest, tokens_fields,
+};
 use crate::provider::state::{Desired, Snapshot};
 
 /// Ids of the live tokens that connections of the spec use, by the connection in whose portal they
@@ -61,40 +63,60 @@ pub fn cant_rotate(user: &User, token: &Token) -> Option<&'static str> {
 }
 
 /// What binds a plan to live users, and to the tokens that each declared one stands for.
-pub fn bound(desired: &Desired, snapshot: &Snapshot, key: &DigestKey) -> Vec<(Address, Bound)> {
-    let mut rows = Vec::new();
+pub fn bound(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    key: &DigestKey,
+    asked: &BTreeSet<&Address>,
+) -> Vec<(Address, Bound)> {
+    let mut rows = Rows { key, asked, rows: Vec::new() };
     for (address, want) in users(desired) {
         if let Some(live) = present(snapshot, address) {
-            rows.push((address.clone(), Bound { digest: live.digest(key), fields: live.fields() }));
+            rows.user(address, live);
             for (token, want) in &want.tokens {
-                let tokens = live.bound(want.kind, token.name(), want.id);
-                let (digest, fields) = (tokens_digest(&tokens, key), tokens_fields(&tokens));
-                rows.push((token.clone(), Bound { digest, fields }));
+                rows.token(token, live, want.kind, want.id);
             }
             let wish = desired.logicmonitor.get(&address.of_connection());
             if wish.is_some_and(|connection| connection.unlisted.is_some()) {
-                unlisted(&mut rows, address, Some(want), live, key);
+                rows.unlisted(address, Some(want), live);
             }
         }
     }
     for (_, address, live) in others(&desired.logicmonitor, &snapshot.others) {
-        rows.push((address.clone(), Bound { digest: live.digest(key), fields: live.fields() }));
-        unlisted(&mut rows, address, None, live, key);
+        rows.user(address, live);
+        rows.unlisted(address, None, live);
     }
-    rows
+    rows.rows
 }
 
-/// The tokens of a user that the spec does not declare.
-fn unlisted(
-    rows: &mut Vec<(Address, Bound)>,
-    user: &Address,
-    want: Option<&User>,
-    live: &LiveUser,
-    key: &DigestKey,
-) {
-    for (at, token) in of_user(user, want, live) {
-        let tokens = live.bound(token.kind, at.name(), Some(token.id));
-        rows.push((at, Bound { digest: tokens_digest(&tokens, key), fields: tokens_fields(&tokens) }));
+/// What binds a plan, of the objects that are asked for.
+struct Rows<'a> {
+    key: &'a DigestKey,
+    asked: &'a BTreeSet<&'a Address>,
+    rows: Vec<(Address, Bound)>,
+}
+
+impl Rows<'_> {
+    fn user(&mut self, at: &Address, live: &LiveUser) {
+        if self.asked.contains(at) {
+            let bound = Bound { digest: live.digest(self.key), fields: live.fields() };
+            self.rows.push((at.clone(), bound));
+        }
+    }
+
+    fn token(&mut self, at: &Address, live: &LiveUser, kind: TokenKind, pin: Option<u64>) {
+        if self.asked.contains(at) {
+            let tokens = live.bound(kind, at.name(), pin);
+            let bound = Bound { digest: tokens_digest(&tokens, self.key), fields: tokens_fields(&tokens) };
+            self.rows.push((at.clone(), bound));
+        }
+    }
+
+    /// The tokens of a user that the spec does not declare.
+    fn unlisted(&mut self, user: &Address, want: Option<&User>, live: &LiveUser) {
+        for (at, token) in of_user(user, want, live) {
+            self.token(&at, live, token.kind, Some(token.id));
+        }
     }
 }
 
