@@ -11,7 +11,7 @@ use crate::http::Reader;
 #[derive(Args, Default)]
 pub struct Parallelism {
     /// At most so many requests at once, and with `apply` so many lanes: the steps of one instance or
-    /// user, in plan order. Default: 10 lanes, and as many requests as the vendors' rate limits allow
+    /// user, in plan order. Default: 10 lanes and 32 requests, or fewer where a vendor's rate limit says so
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     parallelism: Option<NonZeroUsize>,
 }

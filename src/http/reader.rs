@@ -30,8 +30,8 @@ impl Reader {
         self.read(&request, Sort::Read).await
     }
 
-    /// Reads JSON that holds a secret: through a capped, wiped buffer, over a fresh connection; errors
-    /// say category, line and column only.
+    /// Reads JSON that holds a secret: through a capped, wiped buffer; errors say category, line and
+    /// column only.
     pub async fn get_sealed<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<Reply<T>, HttpError> {
         self.read(&request, Sort::Sealed).await
     }

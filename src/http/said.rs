@@ -33,6 +33,14 @@ pub fn read(body: &[u8]) -> Said {
     text.and_then(object::<Body<'_>>).map(Body::said).unwrap_or_default()
 }
 
+/// Whether a successful reply of LogicMonitor may say that it is an error: it then has `errorCode`, or
+/// `errmsg` of the first API version (contract logicmonitor 7.1). Most pages are long and have neither;
+/// an escape can hide either.
+pub fn may_be_error(body: &[u8]) -> bool {
+    let holds = |text: &str| ["errorCode", "errmsg", "\\u00"].iter().any(|word| text.contains(word));
+    std::str::from_utf8(body).is_ok_and(holds)
+}
+
 /// An object, and nothing else: serde would take an array's items for fields by their place.
 fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
     json.trim_start().starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::client::Told;
-use super::read::CONCURRENT;
+use super::read::TOKENS;
 use super::site::{Site, malformed};
 use super::wire::Team;
 use crate::model::code::LOCK_NOT_COVERED;
@@ -29,7 +29,7 @@ pub async fn check_covered(site: &Site<'_>, cx: &Context<'_>, teams: &[Team]) ->
         return Err(not_covered(site, "no proved reset of this plan covers", &uncovered));
     }
     let check = |team| check_key(site, &covered, team);
-    let mut keys: Vec<Secret> = stream::iter(visible).map(check).buffered(CONCURRENT).try_collect().await?;
+    let mut keys: Vec<Secret> = stream::iter(visible).map(check).buffered(TOKENS).try_collect().await?;
     Ok(keys.pop())
 }
 

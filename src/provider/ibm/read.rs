@@ -28,8 +28,12 @@ use crate::model::finding::Finding;
 use crate::model::observed::Observed;
 use crate::model::secret::{DigestKey, Fingerprint};
 
-/// How many instances, and how many tokens of one, are read at a time.
-pub const CONCURRENT: usize = 8;
+/// How many instances are read at a time: enough that `http`, which bounds the requests under way, always
+/// has one to send.
+const INSTANCES: usize = 64;
+
+/// How many tokens of one instance are read at a time.
+pub const TOKENS: usize = 8;
 
 /// Live state of every declared instance of a connection. Of those that are `owing`, the token of every
 /// visible team is read: it is still to be reset after an unlock.
@@ -54,7 +58,7 @@ pub async fn read_connection(
         };
         (Address::clone(address), observed)
     };
-    stream::iter(&conn.instances).map(read).buffer_unordered(CONCURRENT).collect().await
+    stream::iter(&conn.instances).map(read).buffer_unordered(INSTANCES).collect().await
 }
 
 fn all_unreadable(conn: &Connection, finding: &Finding) -> BTreeMap<Address, Observed<LiveInstance>> {
@@ -149,7 +153,7 @@ impl Room<'_> {
         }
         let rest = wanted.iter().filter(|w| Some(*w) != first);
         let read = |w: &Wanted| self.print(api, w.clone());
-        let rest = stream::iter(rest).map(read).buffer_unordered(CONCURRENT);
+        let rest = stream::iter(rest).map(read).buffer_unordered(TOKENS);
         prints.extend(rest.try_collect::<Vec<_>>().await?);
         Ok((Probe::Any, prints))
     }
