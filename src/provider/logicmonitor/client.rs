@@ -57,6 +57,29 @@ struct List<'a> {
     bearer: bool,
 }
 
+/// One page of a list, and how many rows the whole has, where that is told.
+struct Head<T> {
+    total: Option<usize>,
+    rows: Vec<T>,
+}
+
+impl Head<TokenRow> {
+    /// Whether both are the beginning of one list.
+    fn is_same(&self, other: &Self) -> bool {
+        let ids = |head: &Self| -> BTreeSet<_> {
+            head.rows.iter().map(|row| (row.id, row.access_id.clone())).collect()
+        };
+        !self.rows.is_empty() && self.total == other.total && ids(self) == ids(other)
+    }
+}
+
+fn tokens_path(owner: Option<u64>) -> String {
+    match owner {
+        Some(owner) => format!("/setting/admins/{owner}/apitokens"),
+        None => "/setting/admins/apitokens".to_owned(),
+    }
+}
+
 impl<'a> Client<'a> {
     pub fn new(reader: &'a Reader, connection: &Connection) -> Self {
         let seeks_bearer = connection.credential.kind() == TokenKind::BearerToken;
@@ -66,7 +89,8 @@ impl<'a> Client<'a> {
     /// All users of the portal.
     pub async fn users(&self, object: &Address) -> Result<Vec<UserRow>, Box<Finding>> {
         let path = "/setting/admins";
-        self.list(List { object, purpose: "read the users", path, fields: USER_FIELDS, bearer: false }).await
+        let list = List { object, purpose: "read the users", path, fields: USER_FIELDS, bearer: false };
+        self.list(list, None).await
     }
 
     /// After how many unused days the portal disables a token; 0 is never. `None` where the setting
@@ -84,36 +108,40 @@ impl<'a> Client<'a> {
         owner: Option<u64>,
         kind: TokenKind,
     ) -> Result<Vec<TokenRow>, Box<Finding>> {
-        let path = match owner {
-            Some(owner) => format!("/setting/admins/{owner}/apitokens"),
-            None => "/setting/admins/apitokens".to_owned(),
-        };
+        let path = tokens_path(owner);
+        self.list(self.tokens_list(object, owner, kind, &path), None).await
+    }
+
+    fn tokens_list<'l>(
+        &self,
+        object: &'l Address,
+        owner: Option<u64>,
+        kind: TokenKind,
+        path: &'l str,
+    ) -> List<'l> {
         let bearer = kind == TokenKind::BearerToken;
         let purpose = if bearer { "read the bearer tokens" } else { "read the API tokens" };
         // The key is asked for only to find a bearer token in use by its unmasked beginning.
         let wanted = bearer && owner.is_none() && self.seeks_bearer;
         let fields = if wanted { TOKEN_FIELDS_AND_KEY } else { TOKEN_FIELDS };
-        self.list(List { object, purpose, path: &path, fields, bearer }).await
+        List { object, purpose, path, fields, bearer }
     }
 
     /// API tokens and bearer tokens, of everyone or of one user. A server without bearer tokens may
     /// ignore `type` and give its one list twice (contract logicmonitor 5.1 guards a create against it):
-    /// then all are API tokens.
+    /// then all are API tokens. The first pages tell, since an id stands for one token.
     pub async fn both(
         &self,
         object: &Address,
         owner: Option<u64>,
     ) -> Result<(Vec<TokenRow>, Vec<TokenRow>), Box<Finding>> {
-        let (api, bearer) = tokio::join!(
-            self.tokens(object, owner, TokenKind::ApiToken),
-            self.tokens(object, owner, TokenKind::BearerToken),
-        );
-        let (api, bearer) = (api?, bearer?);
-        let ids = |rows: &[TokenRow]| -> BTreeSet<_> {
-            rows.iter().map(|row| (row.id, row.access_id.clone())).collect()
-        };
-        let twice = !api.is_empty() && ids(&api) == ids(&bearer);
-        Ok((api, if twice { Vec::new() } else { bearer }))
+        let path = tokens_path(owner);
+        let [api, bearer] = TokenKind::ALL.map(|kind| self.tokens_list(object, owner, kind, &path));
+        let (first, second) = tokio::try_join!(self.page(api, 0), self.page(bearer, 0))?;
+        if first.is_same(&second) {
+            return Ok((self.list(api, Some(first)).await?, Vec::new()));
+        }
+        tokio::try_join!(self.list(api, Some(first)), self.list(bearer, Some(second)))
     }
 
     /// One user with all tokens of both kinds.
@@ -121,7 +149,7 @@ impl<'a> Client<'a> {
         let (user, tokens) = tokio::join!(self.user(object, id), self.both(object, Some(id)));
         let (mut user, (api, bearer)) = (user?, tokens?);
         for (rows, kind) in [(api, TokenKind::ApiToken), (bearer, TokenKind::BearerToken)] {
-            user.tokens.extend(rows.iter().filter_map(|row| row.live(kind, Some(id))));
+            user.tokens.extend(rows.into_iter().filter_map(|row| row.live(kind, Some(id))));
         }
         user.tokens.retain(|token| token.owner == id);
         user.tokens.sort_unstable_by_key(|token| token.id);
@@ -263,20 +291,31 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// A whole list, or an error: never a part of it.
-    async fn list<T: Row + DeserializeOwned>(&self, list: List<'_>) -> Result<Vec<T>, Box<Finding>> {
+    /// A whole list, or an error: never a part of it. `first` is its first page, if that was just read.
+    async fn list<T: Row + DeserializeOwned>(
+        &self,
+        list: List<'_>,
+        mut first: Option<Head<T>>,
+    ) -> Result<Vec<T>, Box<Finding>> {
         for _ in 0..SWEEPS {
-            if let Some(rows) = self.sweep(list).await? {
+            let first = match first.take() {
+                Some(first) => first,
+                None => self.page(list, 0).await?,
+            };
+            if let Some(rows) = self.sweep(list, first).await? {
                 return Ok(rows);
             }
         }
         Err(malformed(list.object, "the list kept changing while it was read"))
     }
 
-    /// All pages: the first alone, then those that it announces, some at a time. `None` if rows were
-    /// added or removed meanwhile, so that one may have been missed.
-    async fn sweep<T: Row + DeserializeOwned>(&self, list: List<'_>) -> Result<Option<Vec<T>>, Box<Finding>> {
-        let (total, first) = self.page::<T>(list, 0).await?;
+    /// All pages behind the first: those that it announces, some at a time. `None` if rows were added or
+    /// removed meanwhile, so that one may have been missed.
+    async fn sweep<T: Row + DeserializeOwned>(
+        &self,
+        list: List<'_>,
+        Head { total, rows: first }: Head<T>,
+    ) -> Result<Option<Vec<T>>, Box<Finding>> {
         let step = first.len();
         let mut rows = BTreeMap::new();
         take(&mut rows, first, list)?;
@@ -289,9 +328,9 @@ impl<'a> Client<'a> {
         let offsets = (step..expected).step_by(step.max(1)).filter(|_| step > 0);
         let mut pages =
             stream::iter(offsets).map(|offset| self.page::<T>(list, offset)).buffer_unordered(AT_ONCE);
-        while let Some((now, page)) = pages.try_next().await? {
-            take(&mut rows, page, list)?;
-            if now != total {
+        while let Some(page) = pages.try_next().await? {
+            take(&mut rows, page.rows, list)?;
+            if page.total != total {
                 return Ok(None);
             }
         }
@@ -311,8 +350,8 @@ impl<'a> Client<'a> {
     ) -> Result<Vec<T>, Box<Finding>> {
         for _ in 0..MOST_PAGES {
             let before = rows.len();
-            let (_, page) = self.page::<T>(list, before).await?;
-            take(&mut rows, page, list)?;
+            let page = self.page::<T>(list, before).await?;
+            take(&mut rows, page.rows, list)?;
             if rows.len() == before {
                 return Ok(rows.into_values().collect());
             }
@@ -320,12 +359,11 @@ impl<'a> Client<'a> {
         Err(malformed(list.object, "the list has no end"))
     }
 
-    /// One page and the total, where it is told.
     async fn page<T: DeserializeOwned>(
         &self,
         list: List<'_>,
         offset: usize,
-    ) -> Result<(Option<usize>, Vec<T>), Box<Finding>> {
+    ) -> Result<Head<T>, Box<Finding>> {
         let mut query = vec![("fields", list.fields.to_owned()), ("size", PAGE.to_string())];
         if list.bearer {
             query.extend(bearer_query());
@@ -336,8 +374,8 @@ impl<'a> Client<'a> {
         let request = self.request(list.object, list.purpose, "GET", list.path, query);
         let page = self.reader.get::<Page<T>>(request).await.map_err(|error| error.finding)?.body;
         let total = page.total.and_then(|total| usize::try_from(total).ok());
-        let items = page.items.ok_or_else(|| malformed(list.object, "the list has no `items`"))?;
-        Ok((total, items))
+        let rows = page.items.ok_or_else(|| malformed(list.object, "the list has no `items`"))?;
+        Ok(Head { total, rows })
     }
 }
 

@@ -68,10 +68,9 @@ async fn read(
     let (caller, seen) = listed.of(client.reader, address, connection).await?;
     let mut callers = listed.of_others(client.reader, peers).await;
     callers.insert(address.clone(), caller);
-    let mut tokens = by_owner(&api, TokenKind::ApiToken, address)?;
-    for (owner, more) in by_owner(&bearer, TokenKind::BearerToken, address)? {
-        tokens.entry(owner).or_default().extend(more);
-    }
+    let mut tokens = ByOwner::new();
+    by_owner(api, TokenKind::ApiToken, address, &mut tokens)?;
+    by_owner(bearer, TokenKind::BearerToken, address, &mut tokens)?;
     let live = |row: UserRow| Some(LiveUser { disables_after_days, ..row.live()? });
     let users: Vec<LiveUser> = users.into_iter().filter_map(live).collect();
     let all = users.clone();
@@ -82,10 +81,11 @@ async fn read(
             Some(id) => by_id.get(&id),
             None => the_one(by_name.all(&at.name().to_owned()), at),
         };
-        (at.clone(), with_tokens(user, &tokens, &seen))
+        (at.clone(), user)
     };
-    let declared: BTreeMap<_, _> = connection.users.iter().map(observe).collect();
-    let others = others(address, all, &declared, &tokens, &seen);
+    let mut declared: BTreeMap<_, _> = connection.users.iter().map(observe).collect();
+    let others = others(address, all, &declared, &mut tokens, &seen);
+    with_tokens(&mut declared, tokens, &seen);
     let watch = audit_log::read(client, address, &watched(declared.values())).await;
     Ok(ConnectionRead { users: declared, others, callers, portal: PortalRead { watch } })
 }
@@ -109,16 +109,17 @@ fn others(
     connection: &Address,
     all: Vec<LiveUser>,
     declared: &BTreeMap<Address, Observed<LiveUser>>,
-    tokens: &BTreeMap<u64, Vec<LiveToken>>,
+    tokens: &mut ByOwner,
     seen: &Seen,
 ) -> BTreeMap<Address, LiveUser> {
     let ids: BTreeSet<u64> = declared.values().filter_map(Observed::present).map(|user| user.id).collect();
     let others = all.into_iter().filter(|user| !ids.contains(&user.id));
     let addressed = others.map(|user| (connection.owner(&user.username), user));
     let free = addressed.filter(|(at, _)| !declared.contains_key(at));
-    free.filter_map(|(at, user)| {
-        let user = with_tokens(Observed::Present(user), tokens, seen);
-        user.present().cloned().map(|user| (at, user))
+    free.map(|(at, mut user)| {
+        let own = tokens.remove(&user.id);
+        give(&mut user, own, seen);
+        (at, user)
     })
     .collect()
 }
@@ -136,34 +137,46 @@ fn the_one(hits: &[LiveUser], at: &Address) -> Observed<LiveUser> {
     }
 }
 
-fn with_tokens(
-    user: Observed<LiveUser>,
-    tokens: &BTreeMap<u64, Vec<LiveToken>>,
-    seen: &Seen,
-) -> Observed<LiveUser> {
-    let Observed::Present(mut user) = user else {
-        return user;
-    };
+/// Tokens by their owner's id.
+type ByOwner = BTreeMap<u64, Vec<LiveToken>>;
+
+/// Gives every declared user its tokens. Two declared ones can be one live user: by a pin and by a name.
+fn with_tokens(users: &mut BTreeMap<Address, Observed<LiveUser>>, mut tokens: ByOwner, seen: &Seen) {
+    let mut times: BTreeMap<u64, usize> = BTreeMap::new();
+    for user in users.values().filter_map(Observed::present) {
+        *times.entry(user.id).or_default() += 1;
+    }
+    for user in users.values_mut() {
+        if let Observed::Present(user) = user {
+            let own = match times.get(&user.id) {
+                Some(1) => tokens.remove(&user.id),
+                _ => tokens.get(&user.id).cloned(),
+            };
+            give(user, own, seen);
+        }
+    }
+}
+
+fn give(user: &mut LiveUser, tokens: Option<Vec<LiveToken>>, seen: &Seen) {
     user.caller.clone_from(&seen.name);
     user.our_ips.clone_from(&seen.ips);
-    user.tokens = tokens.get(&user.id).cloned().unwrap_or_default();
+    user.tokens = tokens.unwrap_or_default();
     user.tokens.sort_unstable_by_key(|token| token.id);
-    Observed::Present(user)
 }
 
 fn by_owner(
-    rows: &[TokenRow],
+    rows: Vec<TokenRow>,
     kind: TokenKind,
     address: &Address,
-) -> Result<BTreeMap<u64, Vec<LiveToken>>, Box<Finding>> {
-    let mut owners: BTreeMap<u64, Vec<LiveToken>> = BTreeMap::new();
+    owners: &mut ByOwner,
+) -> Result<(), Box<Finding>> {
     for row in rows {
+        let id = row.id.unwrap_or_default();
         let token = row.live(kind, None).ok_or_else(|| {
-            let id = row.id.unwrap_or_default();
             let message = format!("the portal's answer can't be used: token {id} has no `adminId`");
             Box::new(Finding::new(HTTP_CALL, message).at(address))
         })?;
         owners.entry(token.owner).or_default().push(token);
     }
-    Ok(owners)
+    Ok(())
 }

@@ -64,7 +64,8 @@ fn is_svc_ci(row: UserRow) {
     assert!(user.has_email && user.tokens.is_empty());
 }
 
-fn is_token(row: &TokenRow, kind: TokenKind, id: u64) {
+fn is_token(row: TokenRow, kind: TokenKind, id: u64) {
+    assert_eq!(row.admin_name.as_deref(), Some("svc-ci"));
     let token = row.live(kind, None).unwrap();
     assert_eq!((token.id, token.owner, token.status, token.created_by.as_str()), (id, 32, 2, "svc-rotator"));
     assert_eq!(token.created_on.unwrap().as_second(), 1_735_689_600);
@@ -72,7 +73,6 @@ fn is_token(row: &TokenRow, kind: TokenKind, id: u64) {
     let api = kind == TokenKind::ApiToken;
     assert_eq!(token.access_id.as_deref(), api.then_some("aB3dE5gH7jK9mN2pQ4rS"));
     assert_eq!(token.note, if api { "ci-deploy" } else { "otel" });
-    assert_eq!(row.admin_name.as_deref(), Some("svc-ci"));
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn tokens_of_both_kinds_are_listed() {
             let reader = played.reader();
             let rows = Client::new(&reader, &played.conn).tokens(&object(), owner, kind).await.unwrap();
             played.was_sent();
-            assert_eq!(rows.len(), 1);
-            is_token(&rows[0], kind, id);
+            let [row] = <[_; 1]>::try_from(rows).ok().unwrap();
+            is_token(row, kind, id);
         }
     });
 }

@@ -119,20 +119,20 @@ impl UserRow {
 
 impl TokenRow {
     /// The token as observed; `None` without an id or an owner. `owner` is the user whose list it is.
-    pub fn live(&self, kind: TokenKind, owner: Option<u64>) -> Option<LiveToken> {
-        let access_id = self.access_id.clone().filter(|id| !id.is_empty());
+    pub fn live(self, kind: TokenKind, owner: Option<u64>) -> Option<LiveToken> {
+        let access_id = self.access_id.filter(|id| !id.is_empty());
         Some(LiveToken {
             id: self.id?,
             owner: self.admin_id.or(owner)?,
             kind,
             access_id: access_id.filter(|_| kind == TokenKind::ApiToken),
-            note: self.note.clone().unwrap_or_default(),
+            note: self.note.unwrap_or_default(),
             status: self.status.unwrap_or_default(),
             created_on: self.created_on.and_then(instant),
-            created_by: self.created_by.clone().unwrap_or_default(),
+            created_by: self.created_by.unwrap_or_default(),
             last_used_on: self.last_used_on.and_then(instant),
             never_used: self.last_used_on == Some(0),
-            last_auth_ip: self.last_auth_ip.clone().filter(|ip| !ip.is_empty()),
+            last_auth_ip: self.last_auth_ip.filter(|ip| !ip.is_empty()),
         })
     }
 }
@@ -194,14 +194,16 @@ mod tests {
 
     #[test]
     fn tokens_take_zero_times_for_never_and_bearer_rows_have_no_access_id() {
-        let row: TokenRow = serde_json::from_str(
-            r#"{"id":248,"accessId":"aB3","accessKey":null,"note":null,"status":2,"createdOn":1735689600,"lastUsedOn":0,"roles":["x"]}"#,
-        )
-        .unwrap();
-        let token = row.live(TokenKind::ApiToken, Some(32)).unwrap();
+        let row = || -> TokenRow {
+            serde_json::from_str(
+                r#"{"id":248,"accessId":"aB3","accessKey":null,"note":null,"status":2,"createdOn":1735689600,"lastUsedOn":0,"roles":["x"]}"#,
+            )
+            .unwrap()
+        };
+        let token = row().live(TokenKind::ApiToken, Some(32)).unwrap();
         assert_eq!((token.owner, token.last_used_on, token.access_id.as_deref()), (32, None, Some("aB3")));
         assert_eq!(token.created_on.unwrap().as_second(), 1_735_689_600);
-        assert_eq!(row.live(TokenKind::BearerToken, Some(32)).unwrap().access_id, None);
-        assert!(row.live(TokenKind::ApiToken, None).is_none());
+        assert_eq!(row().live(TokenKind::BearerToken, Some(32)).unwrap().access_id, None);
+        assert!(row().live(TokenKind::ApiToken, None).is_none());
     }
 }
