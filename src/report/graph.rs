@@ -9,10 +9,11 @@ use std::fmt::Write;
 use super::rows::{Rows, StepRow};
 
 /// The graph in Graphviz's language.
-pub fn dot(rows: &Rows) -> String {
+pub fn dot(rows: &Rows<'_>) -> String {
     let mut text = "digraph plan {\n  rankdir=LR\n  node [shape=box fontname=\"sans-serif\"]\n".to_owned();
     text.push_str("  edge [fontname=\"sans-serif\" fontsize=10]\n");
-    for (i, (lane, steps)) in lanes(rows).into_iter().enumerate() {
+    let steps: Vec<StepRow> = rows.steps().collect();
+    for (i, (lane, steps)) in lanes(&steps).into_iter().enumerate() {
         // Writing to a String can't fail.
         let _ = writeln!(text, "  subgraph cluster_{i} {{\n    label={}", quoted(lane));
         for row in steps {
@@ -22,7 +23,7 @@ pub fn dot(rows: &Rows) -> String {
         }
         text.push_str("  }\n");
     }
-    for edge in edges(rows) {
+    for edge in edges(&steps) {
         let look = match edge.rule {
             Some(rule) => format!("label={}", quoted(rule)),
             None => "style=dotted arrowhead=open".to_owned(),
@@ -33,9 +34,10 @@ pub fn dot(rows: &Rows) -> String {
 }
 
 /// The graph in Mermaid's language, which GitHub and GitLab draw inside Markdown.
-pub fn mermaid(rows: &Rows) -> String {
+pub fn mermaid(rows: &Rows<'_>) -> String {
     let mut text = "flowchart LR\n".to_owned();
-    for (i, (lane, steps)) in lanes(rows).into_iter().enumerate() {
+    let steps: Vec<StepRow> = rows.steps().collect();
+    for (i, (lane, steps)) in lanes(&steps).into_iter().enumerate() {
         let _ = writeln!(text, "  subgraph lane{i}[\"{}\"]", entities(lane));
         for row in steps {
             let label: Vec<_> = label(row).iter().map(|line| entities(line)).collect();
@@ -45,7 +47,7 @@ pub fn mermaid(rows: &Rows) -> String {
         }
         text.push_str("  end\n");
     }
-    for edge in edges(rows) {
+    for edge in edges(&steps) {
         let arrow = edge.rule.map_or_else(|| "-.->".to_owned(), |rule| format!("-- {rule} -->"));
         let _ = writeln!(text, "  s{} {arrow} s{}", edge.from, edge.to);
     }
@@ -61,7 +63,7 @@ pub struct Edge {
 }
 
 /// Every rule's arrow, and the order within an owner where no rule has one already.
-pub fn edges(rows: &Rows) -> Vec<Edge> {
+pub fn edges(rows: &[StepRow]) -> Vec<Edge> {
     let mut edges = Vec::new();
     for (_, steps) in lanes(rows) {
         for pair in steps.windows(2) {
@@ -71,17 +73,17 @@ pub fn edges(rows: &Rows) -> Vec<Edge> {
             }
         }
     }
-    for row in &rows.steps {
+    for row in rows {
         edges.extend(row.needs.iter().map(|n| Edge { from: n.number, to: row.number, rule: Some(n.rule) }));
     }
     edges
 }
 
 /// The owners in the order of their first step, each with its steps.
-pub fn lanes(rows: &Rows) -> Vec<(&str, Vec<&StepRow>)> {
+pub fn lanes(rows: &[StepRow]) -> Vec<(&str, Vec<&StepRow>)> {
     let mut lanes: Vec<(&str, Vec<&StepRow>)> = Vec::new();
     let mut places = std::collections::BTreeMap::new();
-    for row in &rows.steps {
+    for row in rows {
         let place = *places.entry(row.lane.as_str()).or_insert(lanes.len());
         if place == lanes.len() {
             lanes.push((row.lane.as_str(), Vec::new()));
@@ -130,14 +132,10 @@ mod tests {
     use super::*;
     use crate::report::sample;
 
-    fn rows() -> Rows {
-        Rows::of(&sample::everything(), "")
-    }
-
     #[test]
     fn dot_has_a_node_per_step_and_an_arrow_per_rule() {
         snapbox::assert_data_eq!(
-            dot(&rows()),
+            dot(&Rows::of(&sample::everything(), "")),
             snapbox::IntoData::raw(snapbox::str![[r#"
 digraph plan {
   rankdir=LR
@@ -182,7 +180,7 @@ digraph plan {
     #[test]
     fn mermaid_draws_the_same_graph() {
         snapbox::assert_data_eq!(
-            mermaid(&rows()),
+            mermaid(&Rows::of(&sample::everything(), "")),
             snapbox::IntoData::raw(snapbox::str![[r#"
 flowchart LR
   subgraph lane0["ibm.prod.mon-prod"]
@@ -224,9 +222,10 @@ flowchart LR
             step.address = sample::team("m\"]\n s99[x", "a\\\"] -> s98 <b> `;");
         }
         let rows = Rows::of(&plan, "");
+        let steps: Vec<StepRow> = rows.steps().collect();
         assert_eq!(dot(&rows).lines().count(), {
-            let lanes = lanes(&rows).len();
-            4 + 3 * lanes + rows.steps.len() + edges(&rows).len() + 1
+            let lanes = lanes(&steps).len();
+            4 + 3 * lanes + steps.len() + edges(&steps).len() + 1
         });
         assert!(!mermaid(&rows).contains("<b>") && !mermaid(&rows).contains("s99[x"));
     }

@@ -16,11 +16,11 @@ pub const LIMIT: usize = 65_536;
 const RESERVE: usize = 2_048;
 
 /// The comment. `subject` is what makes the marker: the spec's path as the plan has it.
-pub fn plan(rows: &Rows, subject: &str) -> String {
+pub fn plan(rows: &Rows<'_>, subject: &str) -> String {
     let mut page = Page { text: head(rows, subject), left_out: Vec::new() };
     page.section("findings", "", rows.findings.iter().map(finding), "\n");
-    page.section("steps", STEPS, rows.steps.iter().map(step), "\n");
-    page.folded("change", "changes", rows.changes.iter().map(change));
+    page.section("steps", STEPS, rows.steps().map(|row| step(&row)), "\n");
+    page.folded("change", "changes", rows.changes().map(|row| change(&row)));
     page.folded("sort of side effects", "sorts of side effects", rows.effects.iter().map(left));
     page.folded("way back from a lock", "ways back from locks", rows.reverse.iter().map(reverse));
     page.folded("object waits", "objects wait", rows.waiting.iter().map(waiting));
@@ -64,24 +64,23 @@ impl Page {
         self.text.len() + piece.len() + RESERVE <= LIMIT
     }
 
-    /// Rows behind a heading, as many as fit; what is left out is told.
-    fn section(&mut self, name: &str, heading: &str, rows: impl Iterator<Item = String>, end: &str) {
-        let (mut shown, mut left) = (0_usize, 0_usize);
+    /// Rows behind a heading, as many as fit; what is left out is told, and not rendered.
+    fn section(&mut self, name: &str, heading: &str, rows: impl ExactSizeIterator<Item = String>, end: &str) {
+        let all = rows.len();
+        let mut shown = 0;
         for row in rows {
             let piece = if shown == 0 { format!("{heading}{row}") } else { row };
-            match left == 0 && self.fits(&piece) {
-                true => {
-                    self.text.push_str(&piece);
-                    shown += 1;
-                }
-                false => left += 1,
+            if !self.fits(&piece) {
+                break;
             }
+            self.text.push_str(&piece);
+            shown += 1;
         }
         if shown > 0 {
             self.text.push_str(end);
         }
-        if left > 0 {
-            self.left_out.push(format!("{left} of {} {name}", shown + left));
+        if shown < all {
+            self.left_out.push(format!("{} of {all} {name}", all - shown));
         }
     }
 
@@ -95,7 +94,7 @@ impl Page {
         self.section(many, &open, rows, "\n</details>\n\n");
     }
 
-    fn close(mut self, rows: &Rows) -> String {
+    fn close(mut self, rows: &Rows<'_>) -> String {
         if !self.left_out.is_empty() {
             let left = self.left_out.join(", ");
             self.text.push_str(&format!(
@@ -114,7 +113,7 @@ impl Page {
     }
 }
 
-fn head(rows: &Rows, subject: &str) -> String {
+fn head(rows: &Rows<'_>, subject: &str) -> String {
     let verdict = match rows.no_changes {
         Some(line) => line.to_owned(),
         None => rows.summary(),

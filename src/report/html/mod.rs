@@ -12,7 +12,7 @@ use super::style::Tone;
 const STYLE: &str = include_str!("style.css");
 
 /// The page. `ages` are those of all tokens with a rotation; `subject` names the spec in its title.
-pub fn plan(rows: &Rows, ages: &[AgeRow], subject: &str) -> String {
+pub fn plan(rows: &Rows<'_>, ages: &[AgeRow], subject: &str) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -30,10 +30,10 @@ pub fn plan(rows: &Rows, ages: &[AgeRow], subject: &str) -> String {
                 (head(rows, subject))
                 (opening(rows))
                 (tables::findings(rows))
-                @if !rows.steps.is_empty() {
+                @if rows.steps().len() > 0 {
                     section { h2 { "Order" } (picture::order(rows)) }
                     section { h2 { "Steps" } (tables::steps(rows)) }
-                    section { h2 { "Changes" } @for row in &rows.changes { (tables::change(row)) } }
+                    section { h2 { "Changes" } (tables::changes(rows)) }
                 }
                 (tables::reverse(rows))
                 (tables::waiting(rows))
@@ -49,7 +49,7 @@ pub fn plan(rows: &Rows, ages: &[AgeRow], subject: &str) -> String {
     page.into_string() + "\n"
 }
 
-fn head(rows: &Rows, subject: &str) -> Markup {
+fn head(rows: &Rows<'_>, subject: &str) -> Markup {
     html! {
         header {
             h1 { "tokenform plan" }
@@ -67,7 +67,7 @@ fn head(rows: &Rows, subject: &str) -> Markup {
     }
 }
 
-fn opening(rows: &Rows) -> Markup {
+fn opening(rows: &Rows<'_>) -> Markup {
     html! { @for notice in &rows.opening { (self::notice(notice)) } }
 }
 
@@ -84,7 +84,7 @@ fn notice(notice: &Notice) -> Markup {
     }
 }
 
-fn foot(rows: &Rows) -> Markup {
+fn foot(rows: &Rows<'_>) -> Markup {
     html! {
         @match &rows.seal {
             Some(seal) => (seal),

@@ -22,12 +22,13 @@ const ASIDE: usize = 120;
 const TOP: usize = 46;
 
 /// The picture, or a word on why there is none.
-pub fn order(rows: &Rows) -> Markup {
-    if rows.steps.len() > MOST {
-        let n = rows.steps.len();
+pub fn order(rows: &Rows<'_>) -> Markup {
+    let n = rows.steps().len();
+    if n > MOST {
         return html! { p.dim { "Not drawn: " (n) " steps are too many for a picture. `--format dot` has the graph." } };
     }
-    let scene = Scene::of(rows);
+    let steps: Vec<StepRow> = rows.steps().collect();
+    let scene = Scene::of(&steps);
     let (width, height) = scene.size();
     html! {
         p.dim {
@@ -54,12 +55,12 @@ struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    fn of(rows: &'a Rows) -> Self {
+    fn of(rows: &'a [StepRow]) -> Self {
         let (lanes, edges) = (graph::lanes(rows), graph::edges(rows));
         let mut places: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
         let column = |row: &StepRow| lanes.iter().position(|(lane, _)| *lane == row.lane).unwrap_or(0);
         // Steps stand in execution order, so whatever comes before a step has its place already.
-        for row in &rows.steps {
+        for row in rows {
             let before = edges.iter().filter(|edge| edge.to == row.number);
             let after = before.filter_map(|edge| places.get(&edge.from)).map(|(_, slot)| slot + 1).max();
             places.insert(row.number, (column(row), after.unwrap_or(0)));

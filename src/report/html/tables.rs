@@ -7,7 +7,10 @@ use crate::report::graph;
 use crate::report::rows::{ChangeRow, FieldRow, FindingRow, LeftRow, Rows, StepRow};
 use crate::report::style::{Style, Tone};
 
-pub fn steps(rows: &Rows) -> Markup {
+/// More rows of one sort than this make a page that no browser shows and nobody reads.
+const MOST: usize = 2_000;
+
+pub fn steps(rows: &Rows<'_>) -> Markup {
     html! {
         div.wide {
             table {
@@ -17,9 +20,29 @@ pub fn steps(rows: &Rows) -> Markup {
                         @for title in ["Step", "Object", "Call", "After", "Undo", "Last use"] { th { (title) } }
                     }
                 }
-                tbody { @for row in &rows.steps { (step(row)) } }
+                tbody { @for row in rows.steps().take(MOST) { (step(&row)) } }
             }
         }
+        (more(rows.steps().len(), "steps"))
+    }
+}
+
+/// What a page does not hold.
+fn more(of: usize, what: &str) -> Markup {
+    html! {
+        @if of > MOST {
+            p.notice.warn {
+                b { "Cut:" } " " (of - MOST) " of " (of) " " (what) " are not shown. `--format json` has all of them: \
+                read it before you approve."
+            }
+        }
+    }
+}
+
+pub fn changes(rows: &Rows<'_>) -> Markup {
+    html! {
+        @for row in rows.changes().take(MOST) { (change(&row)) }
+        (more(rows.changes().len(), "changes"))
     }
 }
 
@@ -42,7 +65,7 @@ fn step(row: &StepRow) -> Markup {
     }
 }
 
-pub fn change(row: &ChangeRow) -> Markup {
+fn change(row: &ChangeRow) -> Markup {
     let ChangeRow { address, kind, action, sentence, reason, fields, notes, step_count, steps } = row;
     html! {
         article {
@@ -90,12 +113,13 @@ fn line(row: &diff::Row) -> Markup {
     }
 }
 
-pub fn findings(rows: &Rows) -> Markup {
+pub fn findings(rows: &Rows<'_>) -> Markup {
     html! {
         @if !rows.findings.is_empty() {
             section {
                 h2 { "Findings" }
-                @for row in &rows.findings { (finding(row)) }
+                @for row in rows.findings.iter().take(MOST) { (finding(row)) }
+                (more(rows.findings.len(), "findings"))
             }
         }
     }
@@ -115,7 +139,7 @@ fn finding(row: &FindingRow) -> Markup {
     }
 }
 
-pub fn reverse(rows: &Rows) -> Markup {
+pub fn reverse(rows: &Rows<'_>) -> Markup {
     html! {
         @if !rows.reverse.is_empty() {
             section {
@@ -130,7 +154,7 @@ pub fn reverse(rows: &Rows) -> Markup {
     }
 }
 
-pub fn waiting(rows: &Rows) -> Markup {
+pub fn waiting(rows: &Rows<'_>) -> Markup {
     html! {
         @if !rows.waiting.is_empty() {
             section {
@@ -138,7 +162,7 @@ pub fn waiting(rows: &Rows) -> Markup {
                 table {
                     thead { tr { th { "Object" } th { "What" } th { "Until" } } }
                     tbody {
-                        @for row in &rows.waiting {
+                        @for row in rows.waiting.iter().take(MOST) {
                             tr {
                                 td { code { (row.address) } }
                                 td { (row.what) }
@@ -147,6 +171,7 @@ pub fn waiting(rows: &Rows) -> Markup {
                         }
                     }
                 }
+                (more(rows.waiting.len(), "waiting objects"))
             }
         }
     }
@@ -166,7 +191,7 @@ pub fn groups(title: &str, groups: &[LeftRow]) -> Markup {
     }
 }
 
-pub fn invariants(rows: &Rows) -> Markup {
+pub fn invariants(rows: &Rows<'_>) -> Markup {
     html! {
         @if !rows.invariants.is_empty() {
             section {

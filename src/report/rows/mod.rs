@@ -28,15 +28,14 @@ pub use step::{NeedRow, StepRow};
 pub use tail::{CountRow, FindingRow, InvariantRow, WaitingRow};
 
 /// A plan, ready to be shown. No text in it can steer a terminal; each is one line unless it says so.
-#[derive(Debug)]
-pub struct Rows {
+///
+/// Changes and steps can be a hundred thousand: each becomes a row when it is asked for.
+pub struct Rows<'a> {
+    view: View<'a>,
     /// What a reviewer must know before the first change.
     pub opening: Vec<Notice>,
     /// The actions that occur, in the order of the summary.
     pub actions: Vec<Action>,
-    pub changes: Vec<ChangeRow>,
-    /// In execution order.
-    pub steps: Vec<StepRow>,
     pub findings: Vec<FindingRow>,
     /// The way back from each lock.
     pub reverse: Vec<ReverseRow>,
@@ -70,16 +69,14 @@ pub struct Notice {
     pub lines: Vec<String>,
 }
 
-impl Rows {
+impl<'a> Rows<'a> {
     /// The rows of a plan. `seal` is what is known of its file's seal; empty for a fresh plan.
-    pub fn of(plan: &Plan, seal: &str) -> Self {
-        let view = View { plan, numbers: numbers(plan) };
+    pub fn of(plan: &'a Plan, seal: &str) -> Self {
+        let view = View { plan, numbers: numbers(plan), last_uses: step::last_uses(plan) };
         let (ages, due_later) = age::near(plan);
         Self {
             opening: opening::notices(&view),
             actions: tail::actions(plan),
-            changes: plan.changes.iter().map(|change| change::row(&view, change)).collect(),
-            steps: plan.steps.iter().zip(1..).map(|(step, number)| step::row(&view, step, number)).collect(),
             findings: tail::findings(&view),
             reverse: plan.reverse.iter().map(|way| reverse::row(&view, way)).collect(),
             waiting: plan.waiting.iter().map(tail::waiting).collect(),
@@ -93,7 +90,23 @@ impl Rows {
             irreversible: plan.summary.irreversible,
             no_changes: tail::no_changes(plan),
             seal: tail::seal(plan, seal),
+            view,
         }
+    }
+
+    pub fn changes(&self) -> impl ExactSizeIterator<Item = ChangeRow> {
+        self.view.plan.changes.iter().map(|change| change::row(&self.view, change))
+    }
+
+    /// One of them.
+    pub fn change(&self, place: usize) -> Option<ChangeRow> {
+        self.view.plan.changes.get(place).map(|change| change::row(&self.view, change))
+    }
+
+    /// In execution order.
+    pub fn steps(&self) -> impl ExactSizeIterator<Item = StepRow> {
+        let steps = self.view.plan.steps.iter().enumerate();
+        steps.map(|(place, step)| step::row(&self.view, step, place + 1))
     }
 
     /// The ages of all tokens that have a rotation, for those who ask for more.
@@ -117,6 +130,8 @@ impl Rows {
 struct View<'a> {
     plan: &'a Plan,
     numbers: BTreeMap<&'a StepId, usize>,
+    /// When the objects of steps were last used, where the vendor tells.
+    last_uses: BTreeMap<&'a StepId, &'a str>,
 }
 
 impl View<'_> {

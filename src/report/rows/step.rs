@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::View;
+use crate::model::address::Address;
+use crate::model::change::Change;
 use crate::model::step::{Call, Delivery, Guard, Need, Step, StepId};
 use crate::model::verb::Verb;
+use crate::plan::document::Plan;
 use crate::report::safe;
 
 /// One remote mutation.
@@ -16,6 +19,7 @@ pub struct StepRow {
     pub address: String,
     /// The owner whose steps run one after the other.
     pub lane: String,
+    pub connection: Address,
     /// `single-slot`
     pub shape: Option<&'static str>,
     pub irreversible: bool,
@@ -43,12 +47,13 @@ pub struct NeedRow {
 }
 
 pub fn row(view: &View<'_>, step: &Step, number: usize) -> StepRow {
-    let Step { id: _, address, verb, shape, call, needs, irreversible, destinations, guards, .. } = step;
+    let Step { id, address, verb, shape, call, needs, irreversible, destinations, guards, .. } = step;
     StepRow {
         number,
         verb: *verb,
         address: safe::shown(address),
         lane: safe::shown(address.lane()),
+        connection: address.of_connection(),
         shape: shape.map(|shape| shape.as_str()),
         irreversible: *irreversible,
         undo: undo(*verb, *irreversible),
@@ -57,7 +62,7 @@ pub fn row(view: &View<'_>, step: &Step, number: usize) -> StepRow {
         needs: needs.iter().filter_map(|need| edge(view, need)).collect(),
         to: deliveries(destinations),
         only_if: only_if(guards),
-        last_use: last_use(view, step),
+        last_use: view.last_uses.get(id).map(|at| safe::line(at).into_owned()),
     }
 }
 
@@ -87,11 +92,14 @@ fn after(view: &View<'_>, needs: &[Need]) -> Option<String> {
     (!groups.is_empty()).then_some(groups)
 }
 
-/// The change's field `last_used`.
-fn last_use(view: &View<'_>, step: &Step) -> Option<String> {
-    let change = view.plan.changes.iter().find(|change| change.steps.contains(&step.id))?;
-    let field = change.fields.iter().find(|field| field.name == "last_used")?;
-    field.before.as_deref().map(|at| safe::line(at).into_owned())
+fn last_used(change: &Change) -> Option<&str> {
+    change.fields.iter().find(|field| field.name == "last_used")?.before.as_deref()
+}
+
+/// The fields `last_used` of changes, for each of their steps.
+pub fn last_uses(plan: &Plan) -> BTreeMap<&StepId, &str> {
+    let told = plan.changes.iter().filter_map(|change| Some((change, last_used(change)?)));
+    told.flat_map(|(change, at)| change.steps.iter().map(move |step| (step, at))).collect()
 }
 
 fn edge(view: &View<'_>, need: &Need) -> Option<NeedRow> {

@@ -3,6 +3,7 @@
 //! The look is Terraform's; the numbered steps, their rules and the reasons are ours (PRODUCT 6).
 
 mod change;
+mod many;
 mod parts;
 mod step;
 
@@ -24,7 +25,7 @@ pub fn plan(plan: &Plan, seal: &str, style: &Style) -> String {
         text.push(parts::findings(&rows, style));
     } else {
         text.push(parts::legend(&rows, style));
-        text.extend(rows.changes.iter().map(|row| change::block(row, style)));
+        text.extend(many::changes(plan, &rows, style));
         text.push(step::list(&rows, style));
         text.push(parts::effects(&rows, style));
         text.push(parts::reverse(&rows, style));

@@ -1,12 +1,13 @@
 //! What stands around changes and steps: the opening and legend, findings, what waits, the counts.
 
+use super::many;
 use crate::plan::document::Plan;
 use crate::report::check;
 use crate::report::rows::{AgeRow, FindingRow, LeftRow, Notice, ReverseRow, Rows, WaitingRow};
 use crate::report::style::{Style, Tone};
 
 /// Lines about the plan as a whole; empty for an ordinary one.
-pub fn opening(rows: &Rows, style: &Style) -> String {
+pub fn opening(rows: &Rows<'_>, style: &Style) -> String {
     rows.opening.iter().map(|notice| self::notice(notice, style)).collect()
 }
 
@@ -17,7 +18,7 @@ fn notice(notice: &Notice, style: &Style) -> String {
 }
 
 /// The symbols that the changes below use.
-pub fn legend(rows: &Rows, style: &Style) -> String {
+pub fn legend(rows: &Rows<'_>, style: &Style) -> String {
     let line = |action| format!("  {} {}\n", style.mark(action), action.as_str());
     let lines: String = rows.actions.iter().map(|action| line(*action)).collect();
     format!("tokenform will make these changes:\n{lines}")
@@ -27,8 +28,13 @@ pub fn no_changes(line: &str, style: &Style) -> String {
     format!("{}\n", style.paint(Tone::Bold, line))
 }
 
-pub fn findings(rows: &Rows, style: &Style) -> String {
-    let findings = rows.findings.iter().map(|row| finding(row, style)).collect();
+pub fn findings(rows: &Rows<'_>, style: &Style) -> String {
+    // What refuses the plan is never behind what does not.
+    let (errors, others): (Vec<_>, Vec<_>) = rows.findings.iter().partition(|row| row.tone == Tone::Bad);
+    let findings = match rows.findings.len() > many::SHOWN {
+        true => many::first(&[errors, others].concat(), |row| finding(row, style)),
+        false => rows.findings.iter().map(|row| finding(row, style)).collect(),
+    };
     titled("Findings:", findings, style)
 }
 
@@ -40,7 +46,7 @@ fn finding(row: &FindingRow, style: &Style) -> String {
     format!("  {head}\n    {about}{}\n{help}", message.replace('\n', "\n    "))
 }
 
-pub fn reverse(rows: &Rows, style: &Style) -> String {
+pub fn reverse(rows: &Rows<'_>, style: &Style) -> String {
     let ways = rows.reverse.iter().map(|ReverseRow { instance, how, steps, lost }| {
         let steps: String = steps.iter().zip(1..).map(|(step, n)| format!("    {n}. {step}\n")).collect();
         let lost: String = lost.iter().map(|lost| format!("    can't be undone: {lost}\n")).collect();
@@ -49,16 +55,16 @@ pub fn reverse(rows: &Rows, style: &Style) -> String {
     titled("To undo a lock later:", ways.collect(), style)
 }
 
-pub fn waiting(rows: &Rows, style: &Style) -> String {
-    let waiting = rows.waiting.iter().map(|WaitingRow { address, what, until }| {
+pub fn waiting(rows: &Rows<'_>, style: &Style) -> String {
+    let waiting = many::first(&rows.waiting, |WaitingRow { address, what, until }| {
         let until = until.as_ref().map(|at| format!(", until {at}")).unwrap_or_default();
         format!("  {address}: {what}{until}\n")
     });
-    titled("Waiting:", waiting.collect(), style)
+    titled("Waiting:", waiting, style)
 }
 
-pub fn ages(rows: &Rows, style: &Style) -> String {
-    let mut ages: String = rows.ages.iter().map(|row| age(row, style)).collect();
+pub fn ages(rows: &Rows<'_>, style: &Style) -> String {
+    let mut ages = many::first(&rows.ages, |row| age(row, style));
     if !ages.is_empty() && rows.due_later > 0 {
         ages.push_str(&format!("  {} more are due later; `plan -v` shows them.\n", rows.due_later));
     }
@@ -66,17 +72,17 @@ pub fn ages(rows: &Rows, style: &Style) -> String {
 }
 
 /// What may be exposed and stays, by cause.
-pub fn left(rows: &Rows, style: &Style) -> String {
+pub fn left(rows: &Rows<'_>, style: &Style) -> String {
     titled("Possibly exposed, and not rotated by this plan:", grouped(&rows.left, style), style)
 }
 
 /// What it does to people and programs, by sort.
-pub fn effects(rows: &Rows, style: &Style) -> String {
+pub fn effects(rows: &Rows<'_>, style: &Style) -> String {
     titled("Side effects:", grouped(&rows.effects, style), style)
 }
 
 /// Tokens that the spec does not declare, by what becomes of them.
-pub fn unlisted(rows: &Rows, style: &Style) -> String {
+pub fn unlisted(rows: &Rows<'_>, style: &Style) -> String {
     titled("Tokens that the spec does not declare:", grouped(&rows.unlisted, style), style)
 }
 
@@ -99,7 +105,7 @@ fn age(row: &AgeRow, style: &Style) -> String {
 }
 
 /// One line where all of them hold, else each of them.
-pub fn invariants(plan: &Plan, rows: &Rows, style: &Style) -> String {
+pub fn invariants(plan: &Plan, rows: &Rows<'_>, style: &Style) -> String {
     if !rows.proved() {
         return check::admitted(plan, style);
     }
@@ -112,11 +118,11 @@ pub fn invariants(plan: &Plan, rows: &Rows, style: &Style) -> String {
 }
 
 /// `Plan: 1 to create, … 2 to invalidate. 5 irreversible.`
-pub fn summary(rows: &Rows, style: &Style) -> String {
+pub fn summary(rows: &Rows<'_>, style: &Style) -> String {
     format!("{} {}\n", style.paint(Tone::Bold, "Plan:"), rows.summary())
 }
 
-pub fn seal(rows: &Rows) -> String {
+pub fn seal(rows: &Rows<'_>) -> String {
     rows.seal.as_ref().map(|seal| format!("{seal}\n")).unwrap_or_default()
 }
 

@@ -1,15 +1,20 @@
 //! The steps, numbered in execution order: what is called, what comes first, what can't be undone.
 
+use super::many;
 use crate::report::rows::{Rows, StepRow};
 use crate::report::style::{Style, Tone};
 
-/// The list of all steps; empty where there is none.
-pub fn list(rows: &Rows, style: &Style) -> String {
-    if rows.steps.is_empty() {
+/// The list of the steps; empty where there is none.
+pub fn list(rows: &Rows<'_>, style: &Style) -> String {
+    let count = rows.steps().len();
+    if count == 0 {
         return String::new();
     }
-    let digits = rows.steps.len().to_string().len();
-    let steps: String = rows.steps.iter().map(|row| one(row, digits, style)).collect();
+    let digits = count.to_string().len();
+    let steps = match count > many::SHOWN {
+        true => many::steps(rows, |row| one(row, digits, style), digits),
+        false => rows.steps().map(|row| one(&row, digits, style)).collect(),
+    };
     format!("{}, in the order in which they run:\n{steps}", style.paint(Tone::Bold, "Steps"))
 }
 
