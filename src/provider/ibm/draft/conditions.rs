@@ -1,5 +1,7 @@
 //! What must hold before an instance is changed, and what is told where it does not.
 
+use std::collections::BTreeMap;
+
 use super::Scene;
 use crate::model::address::Address;
 use crate::model::code;
@@ -32,13 +34,17 @@ impl Scene<'_> {
 
     /// Every declared team is one visible team: zero or several hits stop the plan.
     pub(super) fn names(self, draft: &mut Draft) {
+        let mut visible: BTreeMap<Address, Vec<u64>> = BTreeMap::new();
+        for team in &self.live.teams {
+            visible.entry(self.team_address(team)).or_default().push(team.id);
+        }
         for address in self.want.teams.keys() {
-            let hits = self.live.teams.iter().filter(|team| self.team_address(team) == *address);
-            let ids: Vec<_> = hits.map(|team| format!("id {}", team.id)).collect();
+            let ids = visible.get(address).map_or(&[][..], Vec::as_slice);
             let finding = match ids.len() {
                 1 => continue,
                 0 => Finding::new(code::PLAN_NAME_NOT_FOUND, self.not_visible(address)),
                 _ => {
+                    let ids: Vec<_> = ids.iter().map(|id| format!("id {id}")).collect();
                     let message = format!("several visible teams stand for it: {}", ids.join(", "));
                     Finding::new(code::PLAN_AMBIGUOUS, message)
                 }
