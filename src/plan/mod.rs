@@ -191,9 +191,10 @@ fn tell_windows(plan: &mut Plan) {
     for change in &mut plan.changes {
         let at = &change.address;
         let told = match change.action {
-            Action::Unlock => unlocks.get(at).zip(resets.get(at)).map(|(unlock, last)| {
-                format!("from step {unlock} to {last}, earlier tokens may work again")
-            }),
+            Action::Unlock => unlocks
+                .get(at)
+                .zip(resets.get(at))
+                .map(|(unlock, last)| format!("from step {unlock} to {last}, earlier tokens may work again")),
             Action::Rotate => deletions.get(at).zip(issues.get(at)).map(|(first, last)| {
                 format!("from step {first} until step {last} is done, no token of this name works")
             }),
