@@ -17,6 +17,7 @@ use crate::env::{Clock, Env};
 use crate::http::{Reader, Why, on_this_machine};
 use crate::model::approval::Approval;
 use crate::model::asked::Asked;
+use crate::model::code;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::history::History;
@@ -156,8 +157,19 @@ impl Session {
             asked: &self.asked,
             unattended,
         });
+        planned.findings.iter_mut().for_each(|finding| self.point_to_the_line(finding));
         planned.plan.findings.extend(self.not_now(&planned.plan).as_ref().map(PlanFinding::from));
         planned
+    }
+
+    /// What was renamed is told with the line of the spec that has to change.
+    fn point_to_the_line(&self, finding: &mut Finding) {
+        let Some(address) = finding.address.as_ref().filter(|_| finding.code == code::PLAN_RENAMED) else {
+            return;
+        };
+        if let (Some(place), Some(help)) = (spec::place_of(&self.spec_path, address), &mut finding.help) {
+            *help = format!("{place}: {help}");
+        }
     }
 
     /// What a plan tells that could not be applied now.

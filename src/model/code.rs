@@ -167,7 +167,7 @@ codes! {
         "Check `--state`; review the plan, or accept it with `--new-state`.";
     PLAN_DISABLED_OUTSIDE = "tokenform::plan::disabled_outside", Warning,
         "A token that was enabled is disabled now, by the portal's inactivity rule or by a person.",
-        "Review the change; `--auto-approve` leaves it out.";
+        "Review the change; `--auto-approve` leaves it out, unless the spec says `reenable: always`.";
     PLAN_KEY_CHANGED_OUTSIDE = "tokenform::plan::key_changed_outside", Warning,
         "A team's key is not the one that tokenform last knew: somebody has reset it.",
         "Find out who did it and why; the plan brings the present value where a dead one may be.";

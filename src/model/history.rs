@@ -19,6 +19,9 @@ pub struct History {
     pub objects: BTreeMap<Address, Past>,
     /// When the last step of each connection was finished: tokenform's last sure look at it.
     pub looked_at: BTreeMap<Address, Timestamp>,
+    /// The vendor's ids of instances and users, as steps on them or below them last had them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub owners: BTreeMap<Address, String>,
     /// The apply that a plan goes on with, if it goes on with one.
     #[serde(skip)]
     pub interrupted: Option<Interrupted>,
@@ -131,6 +134,9 @@ pub struct Facts {
     /// Until when an unlocked instance is not locked again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold_until: Option<Timestamp>,
+    /// The vendor's id of what the object belongs to: an instance's guid, a user's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner_id: Option<String>,
     /// Slots that were to get the value and did not, and it can't be had again.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub lacking: BTreeSet<String>,
@@ -155,6 +161,7 @@ impl Facts {
             setting,
             earlier_setting,
             hold_until,
+            owner_id,
             lacking,
         } = self;
         Self {
@@ -173,6 +180,7 @@ impl Facts {
             setting: setting.or(earlier.setting),
             earlier_setting: earlier_setting.or(earlier.earlier_setting),
             hold_until: hold_until.or(earlier.hold_until),
+            owner_id: owner_id.or(earlier.owner_id),
             lacking: if lacking.is_empty() { earlier.lacking } else { lacking },
         }
     }

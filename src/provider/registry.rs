@@ -33,7 +33,7 @@ pub fn drafts(cx: Context<'_>, desired: &Desired, snapshot: &Snapshot) -> Vec<Dr
     for connection in desired.ibm.values() {
         for (address, want) in &connection.instances {
             let draft = |live: &_| ibm::draft::instance(cx, address, connection, want, live);
-            drafts.extend(observed(address, snapshot, snapshot.instances.get(address), draft));
+            drafts.extend(observed(address, snapshot, cx.history, snapshot.instances.get(address), draft));
         }
     }
     let callers = credentials_in_use(desired, snapshot);
@@ -43,7 +43,7 @@ pub fn drafts(cx: Context<'_>, desired: &Desired, snapshot: &Snapshot) -> Vec<Dr
         let portal = logicmonitor::draft::Portal { connection, callers, read: &read };
         for (address, want) in &connection.users {
             let draft = |live: &_| logicmonitor::draft::user(cx, address, portal, want, live);
-            drafts.extend(observed(address, snapshot, snapshot.users.get(address), draft));
+            drafts.extend(observed(address, snapshot, cx.history, snapshot.users.get(address), draft));
         }
     }
     for (at, address, live) in logicmonitor::draft::unlisted::others(&desired.logicmonitor, &snapshot.others)
@@ -63,6 +63,7 @@ pub fn drafts(cx: Context<'_>, desired: &Desired, snapshot: &Snapshot) -> Vec<Dr
 fn observed<T>(
     address: &Address,
     snapshot: &Snapshot,
+    history: &History,
     live: Option<&Observed<T>>,
     draft: impl Fn(&T) -> Draft,
 ) -> Option<Draft> {
@@ -77,6 +78,9 @@ fn observed<T>(
             return Some(Draft { findings: vec![(**finding).clone()], not_read, ..Draft::default() });
         }
         Some(Observed::Absent) => {
+            if let Some(renamed) = renamed_user(address, snapshot, history) {
+                return Some(Draft { findings: vec![renamed], ..Draft::default() });
+            }
             let message = format!("there is no `{}` on the vendor's side", address.name());
             let code = if address.vendor() == logicmonitor::VENDOR {
                 code::PLAN_USER_MISSING
@@ -88,6 +92,24 @@ fn observed<T>(
         None => Finding::new(code::PLAN_UNREADABLE, "it was not read").at(address),
     };
     Some(Draft { findings: vec![finding], ..Draft::default() })
+}
+
+/// A user that is not there by its name, and is there by the id that the ledger remembers.
+fn renamed_user(address: &Address, snapshot: &Snapshot, history: &History) -> Option<Finding> {
+    let known = history.owners.get(address)?;
+    let connection = address.of_connection();
+    let mut others = snapshot.others.iter().filter(|(at, _)| at.of_connection() == connection);
+    let (_, user) = others.find(|(_, user)| user.id.to_string() == *known)?;
+    Some(renamed(address, "user", &format!("id: {known}"), &user.username))
+}
+
+/// What the ledger remembers has another name now: the one of the spec has to change. `pin` is what
+/// keeps it whatever its name is.
+pub fn renamed(address: &Address, what: &str, pin: &str, name: &str) -> Finding {
+    let message =
+        format!("the {what} that the ledger knows as `{}` ({pin}) is named `{name}` now", address.name());
+    let help = format!("write `{name}` in the spec, or pin it with `{pin}`");
+    Finding::new(code::PLAN_RENAMED, message).at(address).help(help)
 }
 
 /// Which live tokens connections of the spec log in with, by the connection in whose portal they are:
@@ -199,9 +221,8 @@ pub async fn read(
     asked: &Asked,
     history: &History,
 ) -> Snapshot {
-    let owing = history.interrupted.as_ref().map(|apply| apply.unlocked.clone()).unwrap_or_default();
     let ibm = desired.ibm.iter().filter(|(at, _)| asked.reaches(at));
-    let ibm = ibm.map(|(at, conn)| ibm::read::read_connection(reader, key, at, conn, &owing));
+    let ibm = ibm.map(|(at, conn)| ibm::read::read_connection(reader, key, at, conn, history));
     let portals = desired.logicmonitor.iter().filter(|(at, _)| asked.reaches(at));
     let portals = portals.map(|(at, conn)| async move {
         let others = desired.logicmonitor.iter().filter(|(other, _)| *other != at);
@@ -269,13 +290,16 @@ fn vendor(step: &Step) -> Result<Vendor, Finding> {
 
 /// Reads a step's objects again, right before it.
 pub async fn prepare(reader: &Reader, cx: &steps::Context<'_>, step: &Step) -> Result<Prepared, Finding> {
-    match vendor(step)? {
-        Vendor::Ibm => ibm::steps::prepare(reader, cx, step).await,
-        Vendor::LogicMonitor => logicmonitor::steps::prepare(reader, cx, step).await,
+    let (prepared, owner) = match vendor(step)? {
+        Vendor::Ibm => (ibm::steps::prepare(reader, cx, step).await?, "guid"),
+        Vendor::LogicMonitor => (logicmonitor::steps::prepare(reader, cx, step).await?, "user_id"),
         Vendor::Nobody => {
-            Ok(Prepared { live: Vec::new(), facts: Facts::default(), hold: Hold::Nothing, deferred: None })
+            let facts = Facts::default();
+            return Ok(Prepared { live: Vec::new(), facts, hold: Hold::Nothing, deferred: None });
         }
-    }
+    };
+    let facts = Facts { owner_id: step.params.get(owner).cloned(), ..prepared.facts };
+    Ok(Prepared { facts, ..prepared })
 }
 
 /// Sends a step's mutation, once.

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use crate::model::address::Address;
 use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::given::Given;
@@ -76,6 +77,27 @@ pub fn load(path: &Path, now: Timestamp) -> Result<Loaded, Box<Rejected>> {
             mask(&mut sources, &masked.spans);
             Err(Box::new(Rejected { findings, sources }))
         }
+    }
+}
+
+/// Where the spec declares an object: `tokens.yaml:14`. Reads the files again, for what is seldom asked.
+pub fn place_of(path: &Path, address: &Address) -> Option<String> {
+    let mut reading = Reading::default();
+    reading.files(path);
+    let key = reading.roots.iter().find_map(|root| declared(root, address))?.key_at;
+    let (file, range) = reading.sources.locate(key)?;
+    let line = file.text[..range.start].matches('\n').count() + 1;
+    Some(format!("{}:{line}", file.path.display()))
+}
+
+/// The entry of an object in one file's tree.
+fn declared<'n>(root: &'n Node, address: &Address) -> Option<&'n Entry> {
+    let connection = root.get(address.vendor())?.get(address.connection_name())?;
+    let Some(name) = address.owner_name() else { return Some(connection) };
+    let owner = ["instances", "users"].iter().find_map(|key| connection.get(key)?.get(name))?;
+    match address.item_parts() {
+        None => Some(owner),
+        Some((kind, name)) => owner.get(&format!("{kind}s"))?.get(name),
     }
 }
 

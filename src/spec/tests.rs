@@ -383,6 +383,15 @@ fn protect_false_lifts_unless_another_word_for_the_object_protects_it() {
 }
 
 #[test]
+fn reenable_belongs_to_what_is_to_be_enabled() {
+    assert!(told_of_token("{ status: enabled, reenable: always }").is_empty());
+    for token in ["{ reenable: always }", "{ status: disabled, reenable: always }"] {
+        assert_eq!(told_of_token(token), ["bad_value: reenable"], "{token}");
+    }
+    assert_eq!(told_of_token("{ status: enabled, reenable: never }"), ["bad_value: never"]);
+}
+
+#[test]
 fn a_locked_instance_takes_no_wish_for_its_tokens() {
     let text = ibm(
         "{ service: monitoring, external_api_auth: IAM_ONLY, teams: { T: { token: { rotate: { max_age: 1d }, deliver: [] } } } }",
@@ -443,12 +452,6 @@ fn a_stated_issue_time_lies_in_the_past() {
     let stated = |at: &str| told_of_token(&format!("{{ rotate: {{ assume_issued: {at} }} }}"));
     assert_eq!(stated("2026-01-01T00:00:00Z"), [] as [&str; 0]);
     assert_eq!(stated("2099-01-01T00:00:00Z"), ["rotate: 2099-01-01T00:00:00Z"]);
-}
-
-#[test]
-fn what_is_not_built_yet_is_named() {
-    assert_eq!(told(&lm("{ api_tokens: { t: { reenable: always } } }")), ["not_yet: reenable"]);
-    assert_eq!(told("version: 1\nlimits: { percent: 31 }\n"), [] as [&str; 0]);
 }
 
 #[test]
@@ -513,6 +516,7 @@ fn workload_protection_takes_an_accepted_mode() {
 
 #[test]
 fn limits_default_one_by_one() {
+    assert_eq!(told("version: 1\nlimits: { percent: 31 }\n"), [] as [&str; 0]);
     let loaded = load_text("version: 1\nlimits: { rotate: 5 }\n").unwrap();
     assert_eq!(loaded.desired.limits, Limits { rotate: 5, ..Limits::default() });
 }

@@ -1,6 +1,7 @@
 //! The ledger added up per object: the latest of each fact.
 
 use super::ledger::{Entry, Finished, Ledger, Line};
+use crate::model::address::Address;
 use crate::model::history::{History, Hold, Past};
 use crate::model::verb::Verb;
 use jiff::Timestamp;
@@ -21,15 +22,20 @@ fn add(history: &mut History, line: &Line) {
                 past.hold = None;
             }
         }
-        Entry::Forgotten { address } => history.objects.retain(|object, past| {
-            if address.covers(object) {
-                // a protection is lifted by a reviewed plan, and not in passing
-                *past = Past { protected: past.protected, ..Past::default() };
-            }
-            past.protected || !address.covers(object)
-        }),
+        Entry::Forgotten { address } => forget(history, address),
         Entry::Abandoned { .. } | Entry::LockBroken { .. } => {}
     }
+}
+
+/// All but protections: one is lifted by a reviewed plan, and not in passing.
+fn forget(history: &mut History, address: &Address) {
+    history.owners.retain(|owner, _| !address.covers(owner));
+    history.objects.retain(|object, past| {
+        if address.covers(object) {
+            *past = Past { protected: past.protected, ..Past::default() };
+        }
+        past.protected || !address.covers(object)
+    });
 }
 
 fn finished(history: &mut History, line: &Line, step: &Finished) {
@@ -38,6 +44,8 @@ fn finished(history: &mut History, line: &Line, step: &Finished) {
         return;
     }
     history.looked_at.insert(step.address.of_connection(), line.at);
+    let id = step.facts.owner_id.clone();
+    history.owners.extend(id.map(|id| (step.address.lane(), id)));
     let past = history.objects.entry(step.address.clone()).or_default();
     if let Some(id) = another(past, step) {
         retire(past, id, line, step);
@@ -118,6 +126,7 @@ fn delivered(past: &mut Past, line: &Line, step: &Finished) {
         (past.issued_at, past.issued_after) = (None, past.seen_at);
     }
     past.fingerprint = Some(read.clone());
+    past.remote_id = step.facts.remote_id.or(past.remote_id);
     past.seen_at = Some(line.at);
 }
 
@@ -140,7 +149,6 @@ fn renew(past: &mut Past, line: &Line, step: &Finished) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::address::Address;
     use crate::model::history::{Facts, Receipt};
     use crate::model::secret::{DigestKey, Fingerprint, Secret};
     use crate::model::step::StepId;
@@ -305,6 +313,16 @@ mod tests {
         let forgotten = other(2, Entry::Forgotten { address: token().lane() });
         assert_eq!(past(vec![known.clone(), forgotten.clone()]), None);
         assert!(past(vec![known.clone(), forgotten, known]).is_some());
+    }
+
+    #[test]
+    fn the_id_of_what_a_step_was_below_is_remembered_until_it_is_forgotten() {
+        let facts = Facts { owner_id: Some("32".into()), ..issued("v", 8, None) };
+        let lines = vec![line(Verb::Issue, 1, facts, &[]), line(Verb::Enable, 2, on(8), &[])];
+        let owners = |lines: &[Line]| history(&Ledger { lines: lines.to_vec(), ..Ledger::default() }).owners;
+        assert_eq!(owners(&lines), [(token().lane(), "32".to_owned())].into());
+        let forgotten = other(3, Entry::Forgotten { address: token().of_connection() });
+        assert!(owners(&[lines, vec![forgotten]].concat()).is_empty());
     }
 
     #[test]

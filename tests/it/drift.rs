@@ -35,13 +35,14 @@ ibm:
   prod:
     token_reset: { method: POST, path: /sandbox-invented/api/token/reset }
     instances:
-      locked: { parameters: { external_api_auth: ANY }, teams: { Ops: { id: 1 }, Dev: { id: 2 } } }
-      open: { parameters: { external_api_auth: ANY }, teams: { SRE: { id: 11 } } }
+      locked: { guid: 11111111-1111-4111-8111-111111111111, parameters: { external_api_auth: ANY }, teams: { Ops: { id: 1 }, Dev: { id: 2 } } }
+      open: { guid: 22222222-2222-4222-8222-222222222222, parameters: { external_api_auth: ANY }, teams: { SRE: { id: 11 } } }
 logicmonitor:
   acme:
     token_disabled_days: 60
     users:
       svc:
+        id: 32
         api_tokens:
           - { id: 5, note: idle, status: disabled, created_on: 2026-11-01T00:00:00Z }
           - { id: 6, note: busy, status: disabled, created_on: 2026-11-01T00:00:00Z }
@@ -171,4 +172,42 @@ fn a_token_that_the_portal_will_soon_disable_is_told() {
     let place = settled();
     meddle(&place, |world| world["ahead"] = "35d".into());
     plan(&place).says("warning[tokenform::plan::inactive_soon]").says("the portal disables it at 2026-12-");
+}
+
+/// Gives what stands under a key of a map another key.
+fn rename(map: &mut serde_json::Value, from: &str, to: &str) {
+    let map = map.as_object_mut().unwrap();
+    let value = map.remove(from).unwrap();
+    map.insert(to.to_owned(), value);
+}
+
+#[test]
+fn what_has_another_name_now_is_known_by_its_id_and_the_line_to_change_is_named() {
+    let place = settled();
+    meddle(&place, |world| rename(&mut world["ibm"]["prod"]["instances"]["open"]["teams"], "SRE", "Site"));
+    plan(&place)
+        .exits(3)
+        .says("tokenform::plan::renamed")
+        .says("the team that the ledger knows as `SRE` (id: 11) is named `Site` now")
+        .says("spec/tokens.yaml:12: write `Site` in the spec, or pin it with `id: 11`");
+    meddle(&place, |world| rename(&mut world["ibm"]["prod"]["instances"]["open"]["teams"], "Site", "SRE"));
+    for (from, to) in [("open", "opened"), ("locked", "closed")] {
+        meddle(&place, |world| rename(&mut world["ibm"]["prod"]["instances"], from, to));
+    }
+    meddle(&place, |world| rename(&mut world["logicmonitor"]["acme"]["users"], "svc", "svc-2"));
+    let told = plan(&place).exits(3);
+    for words in [
+        "the instance that the ledger knows as `open` (guid: ",
+        "is named `opened` now",
+        "is named `closed` now",
+        "the user that the ledger knows as `svc` (id: ",
+        "spec/tokens.yaml:7: write `closed` in the spec",
+        "spec/tokens.yaml:18: write `svc-2` in the spec",
+    ] {
+        assert!(told.all().replace("\n  \u{2502} ", " ").contains(words), "{words}: {}", told.all());
+    }
+    let renamed = SPEC.replace("      open:", "      opened:").replace("      locked:", "      closed:");
+    place.write("spec/tokens.yaml", &renamed.replace("      svc:", "      svc-2:"));
+    let plan = plan(&place);
+    assert!(!plan.all().contains("renamed"), "{}", plan.all());
 }

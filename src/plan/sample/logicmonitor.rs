@@ -90,6 +90,7 @@ pub fn wanted(status: Option<TokenStatus>) -> lm::Token {
         rotate: None,
         deliver: vec![to("KEY")],
         protect: false,
+        reenable: false,
     }
 }
 

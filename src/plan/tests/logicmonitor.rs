@@ -204,12 +204,16 @@ warning plan::disabled_outside svc.api_token["ci"]: it was enabled, and was disa
     tells!(
         world,
         str![[r#"
-waiting svc.api_token["ci"]: disabled outside; enabling it needs a reviewed plan
+waiting svc.api_token["ci"]: disabled outside; enabling it needs a reviewed plan, or `reenable: always`
 waiting svc.api_token["ci"]: ops-env#KEY is not known to have this token; no rotation declared: its secret can't be had again; declare `rotate: {}`, then: `plan --rotate 'svc.api_token["ci"]'`
 warning plan::disabled_outside svc.api_token["ci"]: it was enabled, and was disabled outside: by the portal's inactivity rule or by a person
 
 "#]]
     );
+    want_token(&mut world, "ci").reenable = true;
+    let plan = world.admitted();
+    assert_eq!(plan.steps.len(), 1, "the spec says that nobody needs to look");
+    assert_eq!(plan.findings[0].code, "tokenform::plan::disabled_outside");
 }
 
 #[test]

@@ -25,8 +25,10 @@ use crate::http::{HttpError, Reader};
 use crate::model::address::Address;
 use crate::model::code::{IBM_NO_ACCESS, IBM_TOKEN_REFUSED, PLAN_AMBIGUOUS, PLAN_NAME_NOT_FOUND};
 use crate::model::finding::Finding;
+use crate::model::history::History;
 use crate::model::observed::Observed;
 use crate::model::secret::{DigestKey, Fingerprint};
+use crate::provider::registry;
 
 /// How many instances are read at a time: enough that `http`, which bounds the requests under way, always
 /// has one to send.
@@ -35,14 +37,15 @@ const INSTANCES: usize = 64;
 /// How many tokens of one instance are read at a time.
 pub const TOKENS: usize = 8;
 
-/// Live state of every declared instance of a connection. Of those that are `owing`, the token of every
-/// visible team is read: it is still to be reset after an unlock.
+/// Live state of every declared instance of a connection. Of those that an interrupted apply has unlocked,
+/// the token of every visible team is read: it is still to be reset. What the ledger remembers by its id is
+/// told as renamed where its name is not there.
 pub async fn read_connection(
     reader: &Reader,
     key: &DigestKey,
     address: &Address,
     conn: &Connection,
-    owing: &BTreeSet<Address>,
+    history: &History,
 ) -> BTreeMap<Address, Observed<LiveInstance>> {
     let account = Account::of(reader, conn);
     let rows = match rows(&account, address, conn).await {
@@ -51,7 +54,7 @@ pub async fn read_connection(
     };
     let (account, rows) = (&account, &rows);
     let read = |(address, declared)| async move {
-        let room = Room { account, key, conn, address, declared, owes: owing.contains(address) };
+        let room = Room { account, key, conn, address, declared, history };
         let observed = match room.read(rows).await {
             Ok(live) => Observed::Present(live),
             Err(finding) => Observed::Unreadable(finding),
@@ -99,7 +102,7 @@ struct Room<'a> {
     conn: &'a Connection,
     address: &'a Address,
     declared: &'a Instance,
-    owes: bool,
+    history: &'a History,
 }
 
 /// A token to read: the team's id and whose it is.
@@ -111,18 +114,31 @@ struct Wanted {
 
 impl Room<'_> {
     async fn read(&self, rows: &[Row]) -> Told<LiveInstance> {
-        let row = self.complete(find(rows, self.address, self.declared)?).await?;
+        let row = match find(rows, self.address, self.declared) {
+            Ok(row) => self.complete(row).await?,
+            Err(finding) => return Err(self.renamed().await.unwrap_or(finding)),
+        };
         let origin = origin(self.conn, self.declared, row.region());
         let api = self.account.api(self.address, &origin, row.guid());
         let asked = future::try_join(api.me(None), api.teams(self.declared.service));
         let (me, teams) = asked.await.map_err(no_access)?;
-        let wanted = wanted(self.address, self.declared, &teams, self.owes)?;
+        let wanted = wanted(self.address, self.declared, &teams, self.history)?;
         let (probed, prints) = self.keys(&api, &me, &wanted).await?;
         let header = self.header(&api, &me, &teams, &wanted, probed, &prints).await?;
         let teams = teams.iter().map(|t| LiveTeam { fingerprint: prints.get(&t.id).cloned(), ..team(t) });
         let live = live(&row, self.declared.service, origin.clone(), teams.collect());
         let service_id = me.is_service_id();
         Ok(LiveInstance { probed, header, service_id, identity: me.username, ..live })
+    }
+
+    /// An instance that is not there by its name, and is there by the guid that the ledger remembers.
+    async fn renamed(&self) -> Option<Box<Finding>> {
+        let guid = self.history.owners.get(self.address).filter(|_| self.declared.guid.is_none())?;
+        let row = self.account.get(self.address, guid).await.ok()?;
+        let is_it = row.guid() == guid && row.service() == self.declared.service.crn_name();
+        let renamed = is_it && row.name() != self.address.name() && row.state.as_deref() != Some("removed");
+        let pin = format!("guid: {guid}");
+        renamed.then(|| Box::new(registry::renamed(self.address, "instance", &pin, row.name())))
     }
 
     /// A list's row may lack what only the single read tells.
@@ -190,12 +206,19 @@ impl Room<'_> {
 /// The tokens that a plan may need: of teams with a wish about theirs, and of all where a lock would
 /// reset them.
 /// Every declared team must be visible. `owes`: all visible ones are still to be reset.
-fn wanted(address: &Address, declared: &Instance, visible: &[Team], owes: bool) -> Told<BTreeSet<Wanted>> {
+fn wanted(
+    address: &Address,
+    declared: &Instance,
+    visible: &[Team],
+    history: &History,
+) -> Told<BTreeSet<Wanted>> {
+    let owes = history.interrupted.as_ref().is_some_and(|apply| apply.unlocked.contains(address));
     let locks = declared.external_api_auth == Some(AuthMode::IamOnly);
     let mut wanted = BTreeSet::new();
     let mut listed = BTreeSet::new();
     for (name, team) in &declared.teams {
-        let live = resolve(address, name, team, visible)?;
+        let known = history.objects.get(name).and_then(|past| past.remote_id);
+        let live = resolve(address, name, team, visible, known)?;
         if !listed.insert(live.id) {
             let told = format!("two declared teams mean team {} (`{}`)", live.id, live.name);
             return Err(Box::new(Finding::new(PLAN_AMBIGUOUS, told).at(name)));
@@ -211,12 +234,14 @@ fn wanted(address: &Address, declared: &Instance, visible: &[Team], owes: bool) 
     Ok(wanted)
 }
 
-/// The visible team that a declared one means: by pin, else by name, byte for byte.
+/// The visible team that a declared one means: by pin, else by name, byte for byte. `known` is the id that
+/// the ledger remembers of it.
 fn resolve<'t>(
     instance: &Address,
     name: &Address,
     declared: &Declared,
     visible: &'t [Team],
+    known: Option<u64>,
 ) -> Told<&'t Team> {
     let is_meant = |team: &&Team| match declared.id {
         Some(id) => team.id == id,
@@ -226,6 +251,15 @@ fn resolve<'t>(
     match hits[..] {
         [team] => Ok(team),
         [] => {
+            let known = visible.iter().find(|team| declared.id.is_none() && Some(team.id) == known);
+            if let Some(team) = known {
+                return Err(Box::new(registry::renamed(
+                    name,
+                    "team",
+                    &format!("id: {}", team.id),
+                    &team.name,
+                )));
+            }
             let pin = declared.id.map(|id| format!(" with id {id}")).unwrap_or_default();
             let told = format!("team `{}`{pin} is not visible; visible: {}", name.name(), list(visible));
             let help =
@@ -263,6 +297,8 @@ fn no_access(error: HttpError) -> Box<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::code::PLAN_RENAMED;
+    use crate::model::history::Interrupted;
     use crate::provider::ibm::testing::{
         declared, declared_team, instance_address, managed_team, team_address,
     };
@@ -280,15 +316,18 @@ mod tests {
     fn only_declared_tokens_are_wanted_unless_a_lock_resets_all() {
         let address = instance_address();
         let mut declared = declared();
+        let unlocked = BTreeSet::from([address.clone()]);
+        let interrupted = Interrupted { apply_id: "a".into(), resets: BTreeMap::new(), unlocked };
+        let owing = History { interrupted: Some(interrupted), ..History::default() };
         declared.teams.insert(team_address("SRE"), declared_team());
-        assert!(wanted(&address, &declared, &visible(), false).unwrap().is_empty());
+        assert!(wanted(&address, &declared, &visible(), &History::default()).unwrap().is_empty());
         declared.teams.insert(team_address("SRE"), managed_team());
-        assert_eq!(ids(&wanted(&address, &declared, &visible(), true).unwrap()), [1, 2, 3, 4]);
-        assert_eq!(ids(&wanted(&address, &declared, &visible(), false).unwrap()), [1]);
+        assert_eq!(ids(&wanted(&address, &declared, &visible(), &owing).unwrap()), [1, 2, 3, 4]);
+        assert_eq!(ids(&wanted(&address, &declared, &visible(), &History::default()).unwrap()), [1]);
         declared.external_api_auth = Some(AuthMode::IamOnly);
-        assert_eq!(ids(&wanted(&address, &declared, &visible(), false).unwrap()), [1, 2, 3, 4]);
+        assert_eq!(ids(&wanted(&address, &declared, &visible(), &History::default()).unwrap()), [1, 2, 3, 4]);
         declared.other_teams = OtherTeams::Ignore;
-        assert_eq!(ids(&wanted(&address, &declared, &visible(), false).unwrap()), [1]);
+        assert_eq!(ids(&wanted(&address, &declared, &visible(), &History::default()).unwrap()), [1]);
     }
 
     #[test]
@@ -296,12 +335,17 @@ mod tests {
         let address = instance_address();
         let found = |name: &str, id| {
             let team = Declared { id, ..declared_team() };
-            resolve(&address, &team_address(name), &team, &visible()).map(|t| t.id)
+            resolve(&address, &team_address(name), &team, &visible(), Some(4)).map(|t| t.id)
         };
         assert_eq!(found("SRE", None).unwrap(), 1);
         assert_eq!(found("Any name of ours", Some(3)).unwrap(), 3);
         assert_eq!(found("Dev", None).unwrap_err().code, PLAN_AMBIGUOUS);
-        assert_eq!(found("sre", None).unwrap_err().code, PLAN_NAME_NOT_FOUND);
+        let renamed = found("sre", None).unwrap_err();
+        assert_eq!(renamed.code, PLAN_RENAMED, "the ledger knows it as id 4");
+        assert_eq!(renamed.message, "the team that the ledger knows as `sre` (id: 4) is named `Ops` now");
+        let (seen, name) = (visible(), team_address("sre"));
+        let unknown = resolve(&address, &name, &declared_team(), &seen, None);
+        assert_eq!(unknown.unwrap_err().code, PLAN_NAME_NOT_FOUND);
         let finding = found("SRE", Some(9)).unwrap_err();
         assert!(finding.message.contains("id 9") && finding.message.contains("`Ops` (4)"));
     }

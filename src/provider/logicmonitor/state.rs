@@ -186,6 +186,9 @@ pub struct Token {
     pub rotate: Option<Rotate>,
     pub deliver: Vec<Delivery>,
     pub protect: bool,
+    /// Enabled again without a review, whoever has disabled it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reenable: bool,
 }
 
 /// A user as read, with all tokens of both kinds.

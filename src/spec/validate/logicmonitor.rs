@@ -140,9 +140,7 @@ fn token(
     spec: &spec::Token,
     above: Option<Span>,
 ) -> Token {
-    if let Some(reenable) = entry.get("reenable") {
-        checker.not_yet(at, "reenable", reenable.key_at);
-    }
+    reenable(checker, at, entry, spec);
     let own = protection(entry, &spec.protect);
     checker.unprotect(at, &spec.protect);
     protected(checker, at, entry, own.or(above));
@@ -154,6 +152,16 @@ fn token(
         rotate: rotate(checker, at, entry, &spec.rotate, Replaced::Beside),
         deliver: delivery::deliveries(checker, at, entry, &spec.deliver, kind == TokenKind::ApiToken),
         protect: own.is_some(),
+        reenable: spec.reenable.get().is_some(),
+    }
+}
+
+/// Only what is to be enabled is enabled again.
+fn reenable(checker: &mut Checker<'_>, at: &Address, entry: &Entry, spec: &spec::Token) {
+    let enabled = spec.status.get() == Some(&TokenStatus::Enabled);
+    if let Some(place) = entry.get("reenable").filter(|_| !enabled) {
+        let message = "`reenable` means nothing without `status: enabled`";
+        checker.error(code::SPEC_BAD_VALUE, at, message, place.key_at, "of a token whose status is managed");
     }
 }
 

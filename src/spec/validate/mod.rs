@@ -85,11 +85,6 @@ impl Checker<'_> {
         self.tell(Finding::new(code, message).at(at).label(place, label));
     }
 
-    fn not_yet(&mut self, at: &Address, what: &str, place: Span) {
-        let message = format!("`{what}` is not built yet");
-        self.error(code::SPEC_NOT_YET, at, message, place, "not built yet");
-    }
-
     /// `protect: false` lifts what was protected before.
     fn unprotect(&mut self, at: &Address, protect: &Given<bool>) {
         if protect.get() == Some(&false) {

@@ -52,7 +52,10 @@ impl<'a> Scene<'a> {
         let known: BTreeSet<u64> =
             self.cx.history.below(self.address).filter_map(|(_, past)| past.remote_id).collect();
         let known = |team: &&LiveTeam| {
-            known.contains(&team.id) || self.cx.history.objects.contains_key(&self.team_address(team))
+            let past = self.cx.history.objects.get(&self.team_address(team));
+            // that it is protected tells nothing of its token
+            let fence = Past { protected: true, ..Past::default() };
+            known.contains(&team.id) || past.is_some_and(|past| *past != fence)
         };
         self.live.teams.iter().filter(|team| !known(team)).collect()
     }

@@ -212,7 +212,7 @@ async fn the_digest_before_a_step_is_the_one_that_the_plan_was_made_from() {
         &bench.key,
         &connection_address(),
         conn,
-        &std::collections::BTreeSet::new(),
+        &crate::model::history::History::default(),
     )
     .await;
     let planned = all[&instance_address()].present().unwrap().digest(&bench.key);

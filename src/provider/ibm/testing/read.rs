@@ -19,7 +19,7 @@ async fn observe(bench: &Bench) -> Observed<LiveInstance> {
         &bench.key,
         &connection_address(),
         conn,
-        &std::collections::BTreeSet::new(),
+        &crate::model::history::History::default(),
     )
     .await;
     assert_eq!(all.len(), 1);

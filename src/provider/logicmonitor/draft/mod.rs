@@ -235,8 +235,9 @@ impl<'a> Scene<'a> {
             let message = format!("it was enabled, and was disabled outside: {by}");
             draft.findings.push(Finding::new(code::PLAN_DISABLED_OUTSIDE, message).at(self.address));
         }
-        if outside && self.cx.unattended {
-            draft.wait(self.address, "disabled outside; enabling it needs a reviewed plan", None);
+        if outside && self.cx.unattended && !self.want.reenable {
+            let what = "disabled outside; enabling it needs a reviewed plan, or `reenable: always`";
+            draft.wait(self.address, what, None);
             return;
         }
         self.set_enabled(current, draft);

@@ -218,6 +218,7 @@ impl Judge<'_> {
             rotate: None,
             deliver: Vec::new(),
             protect: false,
+            reenable: false,
         };
         let Portal { connection, callers, read } = self.portal;
         let scene = Scene {
