@@ -282,6 +282,9 @@ codes! {
     LM_UNWATCHED = "tokenform::logicmonitor::unwatched", Warning,
         "The portal's audit log can't be read, so a consumer that still tries a disabled token is not seen.",
         "Grant tokenform's role the right to view audit logs, and wait with the deletion until it can read them.";
+    LM_CREDENTIAL_IN_USE = "tokenform::logicmonitor::credential_in_use", Error,
+        "A token that is to be disabled or deleted is what a connection of the spec logs in with now.",
+        "Give that connection another credential first, then plan again.";
     LM_UNKNOWN_STATUS = "tokenform::logicmonitor::unknown_status", Error,
         "A token's status is neither 1 (disabled) nor 2 (enabled).",
         "Look at the token in the portal; tokenform does not act on a status it does not know.";

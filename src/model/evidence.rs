@@ -19,6 +19,9 @@ pub struct Evidence {
     pub callers: Vec<CallerEvidence>,
     /// For each managed token name that a step touches: its live tokens that are enabled.
     pub enabled_counts: Vec<EnabledCount>,
+    /// For each user of whom a step takes a token that nobody declares: all that are enabled.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<OwnerCount>,
     /// How much each connection manages that is there: what `limits.percent` is a share of.
     pub managed: Vec<Managed>,
     /// Addresses of declared objects: no step leaves them.
@@ -174,6 +177,14 @@ pub struct EnabledCount {
     /// The token that an interrupted `replace` has deleted, and whose successor it did not issue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed: Option<u64>,
+}
+
+/// A user and the ids of all live tokens of it, of both kinds, that are enabled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnerCount {
+    pub address: Address,
+    pub enabled: Vec<u64>,
 }
 
 /// The declared objects of a connection that are live.

@@ -37,6 +37,8 @@ pub enum Guard {
         #[schemars(with = "String")]
         since: Timestamp,
     },
+    /// The owner of an unlisted token keeps another one that is enabled.
+    OwnerKeepsOne { token_id: u64 },
     /// The vendor's audit log tells of no failed request by a replaced token since it was disabled.
     NotTried {
         access_id: String,
@@ -75,6 +77,7 @@ impl fmt::Display for Guard {
                 write!(f, "successor_in_place (id {token_id}, {known_by})")
             }
             Self::DisabledFor { at_least, .. } => write!(f, "disabled_for >= {at_least}"),
+            Self::OwnerKeepsOne { token_id } => write!(f, "another than id {token_id} is enabled"),
             Self::NotTried { access_id, since } => write!(f, "not_tried since {since} ({access_id})"),
             Self::Unwatched { why, .. } => write!(f, "unwatched ({why})"),
         }

@@ -270,6 +270,7 @@ fn evidence(inputs: &Inputs<'_>, drafts: &[Draft]) -> Evidence {
         visible_teams: drafts.iter().filter_map(|d| d.visible_teams.clone()).collect(),
         callers: registry::credentials_in_use(inputs.desired, inputs.snapshot),
         enabled_counts: drafts.iter().flat_map(|d| d.enabled_counts.clone()).collect(),
+        owners: drafts.iter().flat_map(|d| d.owners.clone()).collect(),
         managed: registry::managed(inputs.desired, inputs.snapshot),
         scope,
         protected: protect::all(inputs),

@@ -7,7 +7,7 @@ use crate::model::age::Age;
 use crate::model::asked::Asked;
 use crate::model::change::{Action, Change, Field, Waiting};
 use crate::model::effect::SideEffect;
-use crate::model::evidence::{Covered, EnabledCount, VisibleTeams};
+use crate::model::evidence::{Covered, EnabledCount, OwnerCount, VisibleTeams};
 use crate::model::finding::Finding;
 use crate::model::history::{History, Past};
 use crate::model::secret::DigestKey;
@@ -65,6 +65,7 @@ pub struct Draft {
     pub live: Vec<Expect>,
     pub visible_teams: Option<VisibleTeams>,
     pub enabled_counts: Vec<EnabledCount>,
+    pub owners: Vec<OwnerCount>,
     /// Live tokens that the spec does not declare, and what becomes of them.
     pub unlisted: Vec<UnlistedToken>,
     /// Steps that are due only because an age is unknown.

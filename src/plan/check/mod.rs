@@ -105,6 +105,12 @@ impl<'a> View<'a> {
         self.steps.iter().filter(move |s| s.verb == verb)
     }
 
+    /// How many steps of the same owner stand before this one.
+    fn steps_before(&self, step: &Step) -> usize {
+        let lane = step.address.lane();
+        self.steps.iter().take_while(|s| s.id != step.id).filter(|s| s.address.lane() == lane).count()
+    }
+
     /// The other steps of the same owner.
     fn lane<'b>(&'b self, step: &'b Step) -> impl Iterator<Item = &'a Step> + 'b {
         let lane = step.address.lane();
@@ -244,6 +250,7 @@ fn a_name_keeps_an_enabled_token(view: &View<'_>) -> Verdict {
             owed.map(|number| format!("step {number} leaves {} without an enabled token", count.address)),
         );
     }
+    unlisted::owners_keep_one(view, &mut breaks);
     verdict(breaks, format!("{} managed names judged", view.evidence.enabled_counts.len()))
 }
 

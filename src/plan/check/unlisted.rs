@@ -1,5 +1,7 @@
 //! I1: what the spec does not declare is taken only by disuse, disabled before it is deleted.
 
+use std::collections::BTreeSet;
+
 use super::{View, token_id};
 use crate::model::address::Address;
 use crate::model::guard::Guard;
@@ -46,6 +48,9 @@ fn wrong(view: &View<'_>, step: &Step, row: &UnlistedToken) -> Option<&'static s
         }
         _ => false,
     };
+    if step.verb == Verb::Disable && !step.guards.contains(&Guard::OwnerKeepsOne { token_id: id }) {
+        return Some("does not look again whether its owner keeps another one");
+    }
     match (step.verb, row.fate) {
         _ if !step.guards.iter().any(idle) => Some("does not look at its last use again"),
         (Verb::Disable, Fate::Disable) if row.enabled => None,
@@ -55,5 +60,30 @@ fn wrong(view: &View<'_>, step: &Step, row: &UnlistedToken) -> Option<&'static s
         }
         (Verb::Delete, Fate::Delete) => None,
         _ => Some("is not what the plan says of it"),
+    }
+}
+
+/// I4, for owners: disuse takes no user its last enabled token.
+pub(super) fn owners_keep_one(view: &View<'_>, breaks: &mut Vec<String>) {
+    for step in view.steps.iter().filter(|step| row(view, &step.address).is_some_and(|row| row.enabled)) {
+        let owner = step.address.lane();
+        let number = view.number(step);
+        let Some(count) = view.evidence.owners.iter().find(|count| count.address == owner) else {
+            breaks.push(format!("step {number} has no count of its owner's enabled tokens"));
+            continue;
+        };
+        let up_to = view.steps.iter().filter(|other| other.address.lane() == owner);
+        let up_to = up_to.take(1 + view.steps_before(step));
+        let mut enabled: BTreeSet<u64> = count.enabled.iter().copied().collect();
+        for other in up_to {
+            match (other.verb, token_id(other)) {
+                (Verb::Disable | Verb::Delete, Some(id)) => drop(enabled.remove(&id)),
+                (Verb::Enable, Some(id)) => drop(enabled.insert(id)),
+                _ => {}
+            }
+        }
+        if enabled.is_empty() {
+            breaks.push(format!("step {number} leaves {owner} without an enabled token"));
+        }
     }
 }

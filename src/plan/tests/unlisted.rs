@@ -3,9 +3,11 @@
 use snapbox::str;
 
 use super::tells;
+use crate::model::guard::Guard;
 use crate::model::history::Past;
 use crate::model::unlisted::Fate;
-use crate::model::vocabulary::{Period, TokenStatus::Enabled};
+use crate::model::vocabulary::{Period, TokenStatus::Absent, TokenStatus::Enabled};
+use crate::plan::check::judge;
 use crate::plan::document::Plan;
 use crate::plan::sample::*;
 use crate::provider::logicmonitor::state::{
@@ -162,21 +164,60 @@ fn a_change_says_whose_it_is_and_when_it_was_last_used() {
     assert!(!notes.contains("last enabled"), "others are enabled");
 }
 
-#[test]
-fn the_last_enabled_token_of_a_user_is_told_as_that() {
-    let mut world = world(Disable, vec![stale(10, "quick test")]);
-    let user = live_svc(&mut world);
-    user.tokens.retain(|token| token.id == 10);
+/// Nothing but these tokens, none of them declared.
+fn only(tokens: &[u64]) -> World {
+    let mut world = world(Disable, vec![stale(10, "quick test"), never(11, "never")]);
+    live_svc(&mut world).tokens.retain(|token| tokens.contains(&token.id));
     world.desired.logicmonitor.get_mut(&acme()).unwrap().users.get_mut(&svc()).unwrap().tokens.clear();
-    let notes = world.admitted().changes[0].notes.join("\n");
-    assert!(notes.contains("it is the last enabled token of svc"), "{notes}");
+    world
+}
+
+#[test]
+fn disuse_takes_no_user_its_last_enabled_token() {
+    let plan = only(&[10]).admitted();
+    assert!(plan.steps.is_empty());
+    let why = &plan.unlisted[0].why;
+    assert!(why.contains("it is the last enabled token of svc: declare it"), "{why}");
+    // the one that was used last stays
+    let plan = only(&[10, 11]).admitted();
+    assert_eq!(plan.steps.len(), 1);
+    assert_eq!(plan.steps[0].params["token_id"], "11");
+    assert!(plan.steps[0].guards.contains(&Guard::OwnerKeepsOne { token_id: 11 }));
+    assert_eq!(plan.evidence.owners[0].enabled, [10, 11]);
+    // one that the spec itself takes does not stay
+    let mut world = world(Disable, vec![stale(10, "quick test")]);
+    want_token(&mut world, "kept").status = Some(Absent);
+    live_svc(&mut world).tokens.retain(|token| token.id != 1);
+    let plan = world.admitted();
+    assert!(plan.steps.iter().all(|step| step.params["token_id"] == "9"), "{}", world.story());
+}
+
+#[test]
+fn a_plan_that_takes_a_user_its_last_enabled_token_is_refused() {
+    let plan = only(&[10, 11]).admitted();
+    let refused = |break_it: fn(&mut Plan)| {
+        let mut broken = plan.clone();
+        break_it(&mut broken);
+        judge(&broken).into_iter().filter(|i| !i.holds).map(|i| i.id).collect::<Vec<_>>()
+    };
+    assert_eq!(refused(|plan| plan.evidence.owners[0].enabled = vec![11]), ["I4"]);
+    assert_eq!(refused(|plan| plan.evidence.owners.clear()), ["I4"]);
+    let unguarded = refused(|plan| {
+        plan.steps[0].guards.retain(|guard| !matches!(guard, Guard::OwnerKeepsOne { .. }));
+    });
+    assert_eq!(unguarded, ["I1"]);
 }
 
 #[test]
 fn other_users_are_covered_only_where_all_are() {
     let mut world = world(Disable, vec![]);
     let user = live_svc(&mut world).clone();
-    let alice = LiveUser { id: 40, username: "alice".into(), tokens: vec![never(60, "laptop")], ..user };
+    let alice = LiveUser {
+        id: 40,
+        username: "alice".into(),
+        tokens: vec![never(60, "laptop"), live(61, "desktop")],
+        ..user
+    };
     world.snapshot.others.insert(acme().owner("alice"), alice);
     assert!(world.admitted().unlisted.iter().all(|row| row.owner == "svc"));
     wish(&mut world).all_users = true;
@@ -241,7 +282,7 @@ fn the_checker_judges_disuse_by_itself() {
     assert!(said.contains("not known to be unused for long enough"), "{said}");
     let said = tampered(|plan| row(plan, 0, &|row| (row.last_used_on, row.never_used) = (None, false)));
     assert!(said.contains("not known to be unused for long enough"), "{said}");
-    let said = tampered(|plan| plan.steps[0].guards.clear());
+    let said = tampered(|plan| drop(plan.steps[0].guards.remove(0)));
     assert!(said.contains("does not look at its last use again"), "{said}");
     let said = tampered(|plan| plan.steps[1].guards.truncate(1));
     assert!(said.contains("deletes what was not disabled for 7d"), "{said}");

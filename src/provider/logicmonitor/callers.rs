@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::client::identity;
-use super::state::{Connection, TokenKind};
+use super::state::{Connection, LiveToken, TokenKind};
+use super::steps::Task;
 use super::wire::TokenRow;
 use crate::http::Reader;
 use crate::model::address::Address;
+use crate::model::code::LM_CREDENTIAL_IN_USE;
 use crate::model::evidence::{CallerEvidence, InUse, Untold};
 use crate::model::finding::Finding;
 use crate::provider::state::{Caller, Desired, Snapshot};
@@ -86,6 +88,44 @@ impl Listed<'_> {
 pub fn evidence(desired: &Desired, snapshot: &Snapshot) -> Vec<CallerEvidence> {
     let read = desired.logicmonitor.iter().filter(|(at, _)| snapshot.callers.contains_key(*at));
     read.map(|(at, connection)| of_portal(desired, snapshot, at, connection)).collect()
+}
+
+/// Refuses to take a token that a connection of the spec logs in with now: a credential can be another one
+/// than when the plan was made. One that can't be told is one that may be.
+pub(super) async fn refuse_in_use(
+    reader: &Reader,
+    task: &Task<'_>,
+    token: &LiveToken,
+) -> Result<(), Box<Finding>> {
+    let kind = token.kind;
+    let peers = task.cx.desired.logicmonitor.iter().filter(|(_, peer)| peer.same_portal(task.connection));
+    let peers: Vec<_> = peers.filter(|(_, peer)| peer.credential.kind() == kind).collect();
+    let shown = match (kind, peers.is_empty()) {
+        (TokenKind::BearerToken, false) => {
+            let rows = task.client(reader).bearer_tokens_shown(&task.step.address, task.user).await?;
+            rows.into_iter().find(|row| row.id == Some(token.id)).and_then(|row| row.access_key)
+        }
+        _ => None,
+    };
+    for (by, peer) in peers {
+        let identity = identity(peer);
+        let uses = match (kind, &shown) {
+            (TokenKind::ApiToken, _) => {
+                let id = reader.caller_access_id(by, &identity).await?;
+                id.is_some() && id == token.access_id
+            }
+            (TokenKind::BearerToken, Some(shown)) => {
+                reader.matches_identity_prefix(by, &identity, shown).await?
+            }
+            // the portal shows nothing to tell it by
+            (TokenKind::BearerToken, None) => true,
+        };
+        if uses {
+            let message = format!("{by} logs in with token id {} now; nothing was sent", token.id);
+            return Err(task.finding(LM_CREDENTIAL_IN_USE, message).into());
+        }
+    }
+    Ok(())
 }
 
 fn of_portal(

@@ -127,6 +127,17 @@ impl<'a> Client<'a> {
         List { object, purpose, path, fields, bearer }
     }
 
+    /// A user's bearer tokens with what the portal shows of their keys.
+    pub async fn bearer_tokens_shown(
+        &self,
+        object: &Address,
+        owner: u64,
+    ) -> Result<Vec<TokenRow>, Box<Finding>> {
+        let path = format!("/setting/admins/{owner}/apitokens");
+        let (purpose, fields) = ("read the bearer tokens", TOKEN_FIELDS_AND_KEY);
+        self.list(List { object, purpose, path: &path, fields, bearer: true }, None).await
+    }
+
     /// API tokens and bearer tokens, of everyone or of one user. A server without bearer tokens may
     /// ignore `type` and give its one list twice (contract logicmonitor 5.1 guards a create against it):
     /// then all are API tokens. The first pages tell, since an id stands for one token.

@@ -29,6 +29,11 @@ pub async fn broken(reader: &Reader, task: &Task<'_>, user: &LiveUser) -> Option
                     (now < until).then(|| format!("id {token_id} was disabled too recently: until {until}"))
                 }
             }
+            Guard::OwnerKeepsOne { token_id } => {
+                let other = |token: &&LiveToken| token.enabled() && token.id != *token_id;
+                let kept = user.tokens.iter().any(|token| other(&token));
+                (!kept).then(|| format!("id {token_id} is the last enabled token of {}", user.username))
+            }
             Guard::NotTried { access_id, since } => tried(reader, task, access_id, *since).await,
             Guard::Unwatched { .. } => None,
         };

@@ -12,7 +12,7 @@ use super::client::{Client, Target};
 use super::note::Mark;
 use super::state::{Connection, DISABLED, ENABLED, LiveToken, LiveUser, TokenKind, tokens_digest};
 use super::wire::TokenRow;
-use super::{guards, issue, retire};
+use super::{callers, guards, issue, retire};
 use crate::http::{HttpError, Reader, Sent, Writer};
 use crate::model::code::{
     Code, HTTP_CALL, LM_NOT_PROVED, LM_UNKNOWN_STATUS, PLAN_NAME_NOT_FOUND, PLAN_OWNER_REFUSED,
@@ -46,6 +46,9 @@ async fn read_again(reader: &Reader, cx: &Context<'_>, step: &Step) -> Result<Pr
             let token = one(&user.tokens, id, &task)?;
             if token.is_none() && verb != Verb::Delete {
                 return Err(task.gone(id).into());
+            }
+            if let (Verb::Disable | Verb::Delete, Some(token)) = (verb, token) {
+                callers::refuse_in_use(reader, &task, token).await?;
             }
             facts.remote_id = Some(id);
             facts.access_id = token.and_then(|token| token.access_id.clone());
@@ -187,7 +190,7 @@ pub(super) struct Task<'a> {
     pub user: u64,
     pub kind: TokenKind,
     pub name: &'a str,
-    connection: &'a Connection,
+    pub connection: &'a Connection,
 }
 
 impl<'a> Task<'a> {

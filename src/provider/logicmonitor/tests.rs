@@ -13,6 +13,7 @@ use crate::env::Env;
 use crate::http::testing::{Got, Play, Server, env, run};
 use crate::http::{Reader, Writer, lmv1};
 use crate::model::address::Address;
+use crate::model::code::LM_CREDENTIAL_IN_USE;
 use crate::model::guard::{Guard, KnownBy};
 use crate::model::history::Facts;
 use crate::model::observed::Observed;
@@ -807,6 +808,54 @@ fn a_mark_is_written_with_the_status_and_tells_our_own_disable_from_anothers() {
         assert_eq!(note, format!("ci-deploy ;tf1 back={seconds}"));
         let unmarked = mutate(&stage.writer, &cx, &back, &prepared(), &Facts::default()).await;
         assert!(matches!(unmarked, Err(Failure::Refused(_))), "without its instant nothing is sent");
+    });
+}
+
+#[test]
+fn what_a_connection_logs_in_with_now_is_not_taken() {
+    run(async {
+        // the plan did not know it: the credential is another one than it was then
+        let rows = |id: &str, bearer| Token { access_id: id.into(), ..token(5, 32, bearer, "ci-deploy", 2) };
+        let mut stage = Stage::new(portal(vec![rows(OUR_ID, false)])).await;
+        let taken = async |stage: &Stage, verb, kind| {
+            let step = change(verb, kind, "5");
+            prepare(stage.reader(), &stage.cx(), &step).await.err().map(|finding| finding.code)
+        };
+        for verb in [Verb::Disable, Verb::Delete] {
+            assert_eq!(taken(&stage, verb, "api_token").await, Some(LM_CREDENTIAL_IN_USE));
+        }
+        assert_eq!(taken(&stage, Verb::Enable, "api_token").await, None);
+        // also that of another connection to the portal
+        let twin = stage.desired.logicmonitor[&acme()].clone();
+        stage.desired.logicmonitor.get_mut(&acme()).unwrap().credential = Credential::Bearer(var("BEARER"));
+        assert_eq!(taken(&stage, Verb::Disable, "api_token").await, None);
+        stage.desired.logicmonitor.insert(Address::connection("logicmonitor", "twin"), twin);
+        assert_eq!(taken(&stage, Verb::Disable, "api_token").await, Some(LM_CREDENTIAL_IN_USE));
+        // a bearer token is told by its first characters
+        stage.portal.borrow_mut().tokens = vec![rows("x", true)];
+        assert_eq!(taken(&stage, Verb::Disable, "bearer_token").await, Some(LM_CREDENTIAL_IN_USE));
+        stage.desired.logicmonitor.get_mut(&acme()).unwrap().credential = Credential::Bearer(var("LM_KEY"));
+        assert_eq!(taken(&stage, Verb::Disable, "bearer_token").await, None);
+        assert!(stage.writes().is_empty());
+        // a credential that can't be had may be any of its kind
+        let twin = stage.desired.logicmonitor.values_mut().next_back().unwrap();
+        twin.credential = Credential::Bearer(var("NOT_SET"));
+        assert!(taken(&stage, Verb::Disable, "bearer_token").await.is_some());
+    });
+}
+
+#[test]
+fn an_owner_keeps_a_token_by_a_fresh_read() {
+    run(async {
+        let mut tokens = vec![token(5, 32, false, "x", 2), token(6, 32, true, "y", 2)];
+        let stage = Stage::new(portal(tokens.clone())).await;
+        let mut step = change(Verb::Disable, "api_token", "5");
+        step.guards = vec![Guard::OwnerKeepsOne { token_id: 5 }];
+        let deferred = async || prepare(stage.reader(), &stage.cx(), &step).await.unwrap().deferred;
+        assert_eq!(deferred().await, None);
+        tokens[1].status = 1;
+        stage.portal.borrow_mut().tokens = tokens;
+        assert_eq!(deferred().await.as_deref(), Some("id 5 is the last enabled token of svc-ci"));
     });
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{Portal, Scene};
 use crate::model::address::Address;
 use crate::model::change::Action;
-use crate::model::evidence::EnabledCount;
+use crate::model::evidence::{EnabledCount, OwnerCount};
 use crate::model::guard::Guard;
 use crate::model::step::Expect;
 use crate::model::unlisted::{Fate, KEPT_DISABLED, UnlistedToken};
@@ -49,8 +49,11 @@ pub fn unlisted(
     let judge =
         Judge { cx, user: address, portal, wish, live, protected, replaced: replaced(cx, address, live) };
     let before = draft.changes.len();
-    for (at, token) in of_user(address, want, live) {
-        let row = judge.row(&at, token);
+    let mut rows: Vec<_> =
+        of_user(address, want, live).into_iter().map(|(at, token)| (judge.row(&at, token), token)).collect();
+    judge.spare_the_last(&mut rows, draft);
+    for (row, token) in rows {
+        let at = row.address.clone();
         match row.fate {
             Fate::Disable => judge.take(Verb::Disable, &row, token, draft),
             Fate::Delete => judge.take(Verb::Delete, &row, token, draft),
@@ -63,9 +66,16 @@ pub fn unlisted(
         super::effects::of_user(cx, live, draft);
     }
     let bound = draft.live.iter().any(|expect| expect.address == *address);
+    if draft.changes.len() > before {
+        draft.owners.push(OwnerCount { address: address.clone(), enabled: enabled(live).collect() });
+    }
     if draft.changes.len() > before && !bound {
         draft.live.push(Expect { address: address.clone(), digest: live.digest(cx.key) });
     }
+}
+
+fn enabled(live: &LiveUser) -> impl Iterator<Item = u64> {
+    live.tokens.iter().filter(|token| token.enabled()).map(|token| token.id)
 }
 
 /// Ids of tokens of a user that another one has replaced, by the marks of live ones and by the ledger.
@@ -108,6 +118,28 @@ impl Judge<'_> {
             None => self.by_disuse(&row, token),
         };
         row
+    }
+
+    /// Of the user's enabled tokens one stays: disuse alone takes no user its last one. The one that was
+    /// used last is kept, and a person decides.
+    fn spare_the_last(&self, rows: &mut [(UnlistedToken, &LiveToken)], draft: &Draft) {
+        let steps = draft.changes.iter().flat_map(|drafted| &drafted.steps);
+        let taken: BTreeSet<u64> = steps
+            .filter(|step| matches!(step.verb, Verb::Disable | Verb::Delete))
+            .filter_map(|step| step.params.get("token_id")?.parse().ok())
+            .chain(rows.iter().filter(|(row, _)| row.fate == Fate::Disable).map(|(row, _)| row.token_id))
+            .collect();
+        if enabled(self.live).any(|id| !taken.contains(&id)) {
+            return;
+        }
+        let going = rows.iter_mut().map(|(row, _)| row).filter(|row| row.fate == Fate::Disable);
+        if let Some(row) = going.max_by_key(|row| (row.unused_since(), row.token_id)) {
+            row.fate = Fate::Reported;
+            let user = &self.live.username;
+            row.why.push_str(&format!(
+                "; it is the last enabled token of {user}: declare it with `status: disabled` or `absent` to take it"
+            ));
+        }
     }
 
     /// Why a token is never touched, if it is.
@@ -258,7 +290,8 @@ impl Judge<'_> {
         let idle = Guard::OldIdle { token_id: id, at_least, last_used_on: row.last_used_on };
         let since = self.cx.past(&row.address).disabled_at.filter(|_| verb == Verb::Delete);
         let kept = since.map(|since| Guard::DisabledFor { token_id: id, at_least: KEPT_DISABLED, since });
-        [Some(idle), kept].into_iter().flatten().collect()
+        let last = (verb == Verb::Disable).then_some(Guard::OwnerKeepsOne { token_id: id });
+        [Some(idle), kept, last].into_iter().flatten().collect()
     }
 
     fn notes(&self, verb: Verb, row: &UnlistedToken) -> Vec<String> {
@@ -267,10 +300,6 @@ impl Judge<'_> {
             format!("\"{}\" of {user}, {}", row.note, row.origin()),
             format!("id {}: {}", row.token_id, row.last_use(self.cx.now)),
         ];
-        let enabled = self.live.tokens.iter().filter(|token| token.enabled()).count();
-        if row.enabled && enabled == 1 {
-            notes.push(format!("it is the last enabled token of {user}"));
-        }
         if verb == Verb::Disable && self.wish.action == UnlistedAction::Delete {
             notes.push(format!("a plan {KEPT_DISABLED} later deletes it, unless it is enabled again"));
         }
