@@ -1,5 +1,6 @@
 //! A year of one spec, week by week, against a server whose clock is moved: whatever is rotated, a
-//! consumer that reads its destination always gets in, and nothing that was replaced stays for long.
+//! consumer that reads its destination always gets in, and nothing that was replaced stays for long. The one
+//! exception is the outage that `strategy: replace` states.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +35,7 @@ logicmonitor:
       svc-night: { id: 34 }
       svc-ci: { id: 32, api_tokens: [ { id: 301, note: deploy, created_on: 2024-01-01T00:00:00Z } ] }
       svc-ingest: { id: 33 }
+      svc-agent: { id: 35, bearer_tokens: [ { id: 302, note: agent, created_on: 2024-01-01T00:00:00Z } ] }
 ";
 
 /// `STATED` becomes what a person writes after a consumer was found.
@@ -78,6 +80,9 @@ logicmonitor:
       svc-ingest:
         bearer_tokens:
           otel: { status: enabled, rotate: { max_age: 80d }, deliver: [ { to: box, key: OTEL } ] }
+      svc-agent:
+        bearer_tokens:
+          agent: { status: enabled, rotate: { max_age: 50d, strategy: replace }, deliver: [ { to: box, key: AGENT } ] }
 destinations:
   box: { file: { path: box.json, format: json } }
   robot: { file: { path: robot.token, format: raw } }
@@ -88,12 +93,18 @@ const WEEK: u32 = 7;
 
 /// A declared LogicMonitor token: its owner, list and name, `max_age`, and how long what it replaced
 /// may be there: `overlap` and `soak`, each ended by the next weekly apply.
-const TOKENS: [(&str, &str, &str, u32, u32); 4] = [
+const TOKENS: [(&str, &str, &str, u32, u32); 5] = [
     ("svc-tokenform", "bearer_tokens", "robot", 120, 1 + 7 + 2 * WEEK),
     ("svc-ci", "api_tokens", "deploy", 40, 1 + 7 + 2 * WEEK),
     ("svc-night", "api_tokens", "nightly", 80, 10 + 20 + 2 * WEEK),
     ("svc-ingest", "bearer_tokens", "otel", 80, 1 + 7 + 2 * WEEK),
+    (AGENT.0, "bearer_tokens", AGENT.1, AGENT.2, WEEK),
 ];
+
+/// The one that is replaced: its user, name and `max_age`. Between its deletion and its issue nothing of its
+/// name works; for so many seconds at most, probe and all.
+const AGENT: (&str, &str, u32) = ("svc-agent", "agent", 50);
+const OUTAGE: i64 = 30;
 
 /// The week in which somebody keeps the value of `deploy`, and the one in which that is mended. `deploy`
 /// is rotated in between.
@@ -183,7 +194,9 @@ impl Walk {
         for name in ["DEPLOY", "NIGHTLY"] {
             let_in(name, self.signed(&values[&format!("{name}_ID")], &values[name]));
         }
-        let_in("OTEL", self.lm(&format!("Bearer {}", values["OTEL"])));
+        for name in ["OTEL", "AGENT"] {
+            let_in(name, self.lm(&format!("Bearer {}", values[name])));
+        }
         let_in("robot", self.lm(&format!("Bearer {}", self.place.read("spec/robot.token"))));
         for name in ["SRE", "OPS"] {
             let_in(name, self.sysdig(&values[name]));
@@ -198,7 +211,7 @@ impl Walk {
         for (name, value) in old {
             let status = match name.as_str() {
                 "SRE" | "OPS" => self.sysdig(value),
-                "OTEL" => self.lm(&format!("Bearer {value}")),
+                "OTEL" | "AGENT" => self.lm(&format!("Bearer {value}")),
                 // an LMv1 id comes and goes with its key
                 _ => continue,
             };
@@ -213,6 +226,10 @@ impl Walk {
             let live = self.live(user, list, name);
             let (newest, old) = live.split_last().unwrap();
             let age = days_between(born(newest), now);
+            assert!(
+                name != AGENT.1 || old.is_empty(),
+                "week {week}: {old:?} beside the one that replaces it"
+            );
             assert!(newest.get("status").is_none_or(|s| s == "enabled"), "week {week}: {newest}");
             assert!(age <= max_age + stay, "week {week}: {name} is {age} days old");
             let held = name == "deploy" && (KEPT..=MENDED).contains(&week);
@@ -249,7 +266,7 @@ fn ledger(walk: &Walk) -> Vec<Value> {
 /// Of each LogicMonitor name: each token is issued, delivered and, when it has been replaced, disabled
 /// and deleted, in this order; no token is issued while the one before the last is still there.
 fn every_life_is_told(lines: &[Value]) {
-    for (user, list, name, ..) in TOKENS {
+    for (user, list, name, ..) in TOKENS.into_iter().filter(|token| token.2 != AGENT.1) {
         let kind = list.trim_end_matches('s');
         let address = format!("logicmonitor.acme.{user}.{kind}[\"{name}\"]");
         let mut old: Option<u64> = None;
@@ -274,6 +291,22 @@ fn every_life_is_told(lines: &[Value]) {
                 other => panic!("{other}: {line}"),
             }
         }
+    }
+}
+
+/// Each token that is replaced is deleted, and the next thing of its name is the issue of the one that takes
+/// its place, delivered, before the outage is longer than a probe takes.
+fn every_outage_is_short(lines: &[Value]) {
+    let address = format!("logicmonitor.acme.{}.bearer_token[\"{}\"]", AGENT.0, AGENT.1);
+    let own: Vec<_> = lines.iter().filter(|line| line["address"] == *address).collect();
+    let at = |line: &Value| line["at"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    assert!(own.len() >= 2 * 6 && own.len().is_multiple_of(2), "{own:?}");
+    for pair in own.chunks(2) {
+        assert_eq!((&pair[0]["what"], &pair[1]["what"]), (&"delete".into(), &"issue".into()));
+        assert_eq!(pair[0]["facts"]["remote_id"], pair[1]["facts"]["predecessor"], "{pair:?}");
+        assert_eq!(pair[1]["delivered"].as_array().unwrap().len(), 1, "{pair:?}");
+        let lasted = at(pair[1]).duration_since(at(pair[0])).as_secs();
+        assert!(lasted <= OUTAGE, "{lasted} s");
     }
 }
 
@@ -323,6 +356,7 @@ fn a_year_of_weekly_applies_locks_nobody_out_and_leaves_nothing_behind() {
     walk.run(&["history", "spec", "--verify"]).exits(0).says("is whole");
     let lines = ledger(&walk);
     every_life_is_told(&lines);
+    every_outage_is_short(&lines);
     no_reset_is_doubled(&lines);
     let told = count(lines.iter().map(|line| line["what"].as_str().unwrap()));
     let effects = walk.server.effects();
