@@ -52,6 +52,11 @@ pub struct History {
     #[arg(long, value_name = "VERB", value_parser = PossibleValuesParser::new(Entry::WORDS))]
     verb: Vec<String>,
 
+    /// Only what these did: a user, a host, user@host; a CI system, its job or who started that. May be
+    /// given more than once
+    #[arg(long, value_name = "WHO")]
+    by: Vec<String>,
+
     /// Only this apply: its id, or how it begins
     #[arg(long, value_name = "ID")]
     apply: Option<String>,
@@ -69,7 +74,7 @@ pub struct History {
     format: ListFormat,
 
     /// Judge the whole ledger instead of showing it
-    #[arg(long, conflicts_with_all = ["address", "since", "until", "verb", "apply", "limit", "reverse"])]
+    #[arg(long, conflicts_with_all = ["address", "since", "until", "verb", "by", "apply", "limit", "reverse"])]
     verify: bool,
 
     /// With --verify: a line that must be there, by its hash, or by a plan file that was made after it
@@ -165,12 +170,13 @@ impl<'a> Filter<'a> {
 
     fn takes(&self, row: &Row) -> bool {
         let entry = &row.line.entry;
-        let History { verb, apply, .. } = self.command;
+        let History { verb, by, apply, .. } = self.command;
         let covered = |wanted: &Prefix| entry.address().is_some_and(|address| wanted.covers(address));
         let of_apply = |wanted: &String| entry.apply().is_some_and(|apply| apply.starts_with(wanted));
         (self.since..self.until).contains(&row.line.at)
             && self.address.as_ref().is_none_or(covered)
             && apply.as_ref().is_none_or(of_apply)
+            && (by.is_empty() || by.iter().any(|name| row.line.by.goes_by(name)))
             && (verb.is_empty() || verb.iter().any(|verb| verb == entry.word()))
     }
 }

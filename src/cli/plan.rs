@@ -79,7 +79,7 @@ const LONGEST: Period = Period::days(30);
 
 impl Plan {
     /// A plan that is shown as text and saved, of what another command asks for.
-    pub fn to_file(path: &Path, out: &Path) -> Self {
+    pub fn to_file(path: &Path, out: &Path, policies: Policies) -> Self {
         Self {
             path: path.to_path_buf(),
             out: Some(out.to_path_buf()),
@@ -87,7 +87,7 @@ impl Plan {
             detailed_exitcode: false,
             expires: EXPIRES,
             limit: Vec::new(),
-            policies: Policies::default(),
+            policies,
             levers: Levers::default(),
             incident: Incident::default(),
             live: None,

@@ -13,7 +13,7 @@ use crate::model::source::Sources;
 use crate::review::policy::{Source, judge};
 
 /// Policies that judge the plan.
-#[derive(Args, Default)]
+#[derive(Args, Clone, Default)]
 pub struct Policies {
     /// Judge the plan by the Rego policies of this folder, or file: rules `deny`, `violation` and `warn` of
     /// the package `main`, on the plan's JSON. A denial exits with 3. May be given more than once

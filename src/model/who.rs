@@ -38,6 +38,19 @@ impl Who {
         *self == Self::default()
     }
 
+    /// Whether this is a name of theirs: the user, the host, `user@host`, the CI system, its job, or who
+    /// started that.
+    pub fn goes_by(&self, name: &str) -> bool {
+        let Self { user, host, ci } = self;
+        let both = user.as_ref().zip(host.as_ref()).map(|(user, host)| format!("{user}@{host}"));
+        let of_ci = ci.iter().flat_map(|ci| [Some(&ci.system), ci.job.as_ref(), ci.actor.as_ref()]);
+        [user.as_ref(), host.as_ref(), both.as_ref()]
+            .into_iter()
+            .chain(of_ci)
+            .flatten()
+            .any(|own| own == name)
+    }
+
     /// Reads `user@host` or `user`.
     fn of_text(text: &str) -> Self {
         let (user, host) = text.split_once('@').map_or((text, None), |(user, host)| (user, Some(host)));
@@ -118,5 +131,22 @@ mod tests {
         assert_eq!((old.user.as_deref(), old.host.as_deref()), (Some("ada"), Some("ci-1")));
         assert!(serde_json::from_str::<Who>("null").unwrap().is_unknown());
         assert!(serde_json::from_str::<Who>(r#"{"user":"a","odd":1}"#).is_err());
+    }
+
+    #[test]
+    fn people_and_jobs_go_by_each_of_their_names() {
+        let ci = Ci {
+            system: "gitlab-ci".into(),
+            job: Some("j/7".into()),
+            commit: None,
+            actor: Some("eve".into()),
+        };
+        let who = Who { user: Some("ada".into()), host: Some("vm".into()), ci: Some(ci) };
+        for name in ["ada", "vm", "ada@vm", "gitlab-ci", "j/7", "eve"] {
+            assert!(who.goes_by(name), "{name}");
+        }
+        for name in ["", "ad", "ada@", "bob"] {
+            assert!(!who.goes_by(name), "{name}");
+        }
     }
 }

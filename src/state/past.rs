@@ -17,6 +17,13 @@ pub(super) fn history(ledger: &Ledger) -> History {
 fn add(history: &mut History, line: &Line) {
     match &line.entry {
         Entry::Step(step) => finished(history, line, step),
+        Entry::HoldExtended { address, until } => {
+            let hold = history.objects.get_mut(address).and_then(|past| past.hold.as_mut());
+            if let Some(hold) = hold {
+                let reason = line.reason.clone().unwrap_or_default();
+                *hold = Hold { until: *until, reason, by: line.by.clone() };
+            }
+        }
         Entry::HoldEnded { address } => {
             if let Some(past) = history.objects.get_mut(address) {
                 past.hold = None;
@@ -349,6 +356,11 @@ mod tests {
         let ended = past(vec![held.clone(), other(2, Entry::HoldEnded { address: token() })]).unwrap();
         assert!(ended.hold.is_none() && ended.unlocked_at.is_some());
         assert_eq!(past(vec![held.clone(), line(Verb::Lock, 2, Facts::default(), &[])]), None);
+        let longer = "2026-11-22T09:00:00Z".parse().unwrap();
+        let extended = other(2, Entry::HoldExtended { address: token(), until: longer });
+        assert_eq!(past(vec![held.clone(), extended.clone()]).unwrap().hold.unwrap().until, longer);
+        let ended = other(2, Entry::HoldEnded { address: token() });
+        assert!(past(vec![held.clone(), ended, extended]).unwrap().hold.is_none(), "nothing to extend");
         // a later unlock without `--for` holds nothing
         assert!(past(vec![held, line(Verb::Unlock, 2, Facts::default(), &[])]).unwrap().hold.is_none());
     }

@@ -151,3 +151,35 @@ fn what_is_not_asked_well_is_refused_with_the_way_on() {
     }
     assert_eq!(effects(&place).len(), 3);
 }
+
+#[test]
+fn a_hold_is_extended_without_a_request_and_a_policy_judges_an_unlock() {
+    let place = locked();
+    let deny = "package main\ndeny contains \"no unlocks\" if {\n some step in input.steps\n step.verb == \"unlock\"\n}\n";
+    place.write("no.rego", deny);
+    let denied = [&UNLOCK[..], &["--auto-approve", "--policy", "no.rego"]].concat();
+    run(&place, &denied, "0s").exits(3).says("no unlocks");
+    assert_eq!(effects(&place).len(), 3);
+    run(&place, &[&UNLOCK[..], &["--auto-approve"]].concat(), "0s").exits(0);
+    let sent = effects(&place).len();
+
+    let longer = ["unlock", "mon", "spec", "--reason", "INC-7 goes on", "--for", "9h"];
+    run(&place, &[&longer[..], &["--policy", "no.rego"]].concat(), "1h").exits(3).says("has no plan");
+    run(&place, &[&longer[..], &["-o", "x.plan"]].concat(), "1h")
+        .exits(1)
+        .says("no plan that could be saved");
+    run(&place, &[&UNLOCK[..6], &["1h"]].concat(), "1h").exits(1).says("already, which is later");
+    run(&place, &longer, "1h").exits(0).says("lasts until 2026-11-22T20:0").says("Nothing was sent");
+    assert_eq!(effects(&place).len(), sent);
+    run(&place, &["plan", "spec", "--detailed-exitcode"], "7h").exits(0).says("INC-7 goes on");
+    run(&place, &["history", "spec", "--verb", "extend-hold", "--by", "ada"], "7h")
+        .exits(0)
+        .says("INC-7 goes on");
+    let bob = run(&place, &["history", "spec", "--by", "bob"], "7h").exits(0);
+    assert!(!bob.stdout.contains("INC-7"), "{}", bob.stdout);
+    run(&place, &["plan", "spec", "--detailed-exitcode"], "11h").exits(2).says("1 to lock");
+
+    let spec = place.read("spec/tokens.yaml");
+    place.write("spec/tokens.yaml", &format!("{spec}approvals: {{ required: 1, allowed_signers: a }}\n"));
+    run(&place, &longer, "2h").exits(3).says("has no plan that could be approved");
+}

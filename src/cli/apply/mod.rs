@@ -111,7 +111,7 @@ struct Job<'a> {
 
 impl Apply {
     /// An apply of what another command asks for.
-    pub fn of(path: &Path, auto_approve: bool, guided: Guided) -> Self {
+    pub fn of(path: &Path, auto_approve: bool, guided: Guided, policies: Policies) -> Self {
         Self {
             path: path.to_path_buf(),
             auto_approve,
@@ -120,7 +120,7 @@ impl Apply {
             guided,
             format: ListFormat::Text,
             approvals: Approvals::default(),
-            policies: Policies::default(),
+            policies,
             levers: Levers::default(),
             parallelism: Parallelism::default(),
         }

@@ -52,6 +52,8 @@ struct LineJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     not_begun: Option<&'a [StepId]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    hold_until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     held_by: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     held_since: Option<Timestamp>,
@@ -123,6 +125,10 @@ fn line<'a>(story: &Story<'a>, row: &'a Row) -> LineJson<'a> {
         lived_seconds: story.ended_by(row).and_then(Life::lived).map(|lived| lived.as_secs()),
         in_doubt,
         not_begun,
+        hold_until: match entry {
+            Entry::HoldExtended { until, .. } => Some(*until),
+            _ => None,
+        },
         held_by,
         held_since,
     }

@@ -55,7 +55,7 @@ fn value(entry: &Entry) -> String {
             };
             [old, new].into_iter().flatten().collect::<Vec<_>>().join(" -> ")
         }
-        Entry::HoldEnded { .. } | Entry::Forgotten { .. } => String::new(),
+        Entry::HoldEnded { .. } | Entry::HoldExtended { .. } | Entry::Forgotten { .. } => String::new(),
         Entry::Abandoned { in_doubt, .. } => count(in_doubt.len()),
         Entry::LockBroken { held_by, .. } => format!("held by {held_by}"),
     }

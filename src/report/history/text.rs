@@ -91,6 +91,7 @@ fn details(row: &Row) -> Vec<String> {
             told.extend(not_begun.iter().map(|step| format!("did not happen: {step}")));
         }
         Entry::LockBroken { since, .. } => told.extend(since.map(|since| format!("held since {since}"))),
+        Entry::HoldExtended { until, .. } => told.push(format!("not locked again until {until}")),
         Entry::HoldEnded { .. } | Entry::Forgotten { .. } => {}
     }
     told.iter().map(|detail| safe::line(detail).into_owned()).collect()

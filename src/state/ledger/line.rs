@@ -39,6 +39,8 @@ pub enum Entry {
     Step(Box<Finished>),
     /// The hold that an unlock had set was ended before its time.
     HoldEnded { address: Address },
+    /// The hold that an unlock had set lasts longer.
+    HoldExtended { address: Address, until: Timestamp },
     /// What was remembered of an object, and of all below it, counts no more.
     Forgotten { address: Address },
     /// An interrupted apply was given up.
@@ -91,7 +93,9 @@ impl Entry {
     pub fn address(&self) -> Option<&Address> {
         match self {
             Self::Step(step) => Some(&step.address),
-            Self::HoldEnded { address } | Self::Forgotten { address } => Some(address),
+            Self::HoldEnded { address }
+            | Self::HoldExtended { address, .. }
+            | Self::Forgotten { address } => Some(address),
             Self::Abandoned { .. } | Self::LockBroken { .. } => None,
         }
     }
@@ -101,7 +105,10 @@ impl Entry {
         match self {
             Self::Step(step) => Some(&step.apply),
             Self::Abandoned { apply, .. } => Some(apply),
-            Self::HoldEnded { .. } | Self::Forgotten { .. } | Self::LockBroken { .. } => None,
+            Self::HoldEnded { .. }
+            | Self::HoldExtended { .. }
+            | Self::Forgotten { .. }
+            | Self::LockBroken { .. } => None,
         }
     }
 
@@ -110,6 +117,7 @@ impl Entry {
         match self {
             Self::Step(step) => step.verb.as_str(),
             Self::HoldEnded { .. } => "end-hold",
+            Self::HoldExtended { .. } => "extend-hold",
             Self::Forgotten { .. } => "forget",
             Self::Abandoned { .. } => "abandon",
             Self::LockBroken { .. } => "break-lock",
@@ -117,7 +125,7 @@ impl Entry {
     }
 
     /// Every word that [`Entry::word`] gives.
-    pub const WORDS: [&str; 14] = [
+    pub const WORDS: [&str; 15] = [
         "reset",
         "issue",
         "deliver",
@@ -129,6 +137,7 @@ impl Entry {
         "protect",
         "unprotect",
         "end-hold",
+        "extend-hold",
         "forget",
         "abandon",
         "break-lock",

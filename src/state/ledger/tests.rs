@@ -87,6 +87,7 @@ fn every_kind_reads_back() {
     let address = Address::connection("ibm", "prod").owner("m");
     let entries = [
         Entry::HoldEnded { address: address.clone() },
+        Entry::HoldExtended { address: address.clone(), until: "2026-11-23T10:00:00Z".parse().unwrap() },
         Entry::Forgotten { address: address.clone() },
         Entry::Abandoned {
             apply: "a1".into(),
