@@ -61,6 +61,8 @@ class Sdk:
         assert shown != made.access_key, "a list shows the secret"
         patched = self.api.patch_api_token_by_admin_id(self.id, made.id, {"status": 1})
         assert (patched.status, patched.note) == (1, note)
+        patched = self.api.patch_api_token_by_admin_id(self.id, made.id, {"note": "both", "status": 1})
+        assert (patched.status, patched.note) == (1, "both")
         put = self.api.update_api_token_by_admin_id(self.id, made.id, {"note": "renamed"})
         assert (put.status, put.note) == (2, "renamed"), "PUT without a status enables"
         self.api.delete_api_token_by_id(self.id, made.id)
@@ -88,6 +90,8 @@ class Sdk:
     def ask_the_same(self, entry):
         """Sends a read of tokenform's once more, by the SDK."""
         query = dict(parse_qsl(entry["query"]))
+        if entry["path"].endswith("/setting/accesslogs"):
+            return self.api.get_audit_log_list(**query)
         match entry["path"].removeprefix("/santaba/rest/setting/admins").strip("/").split("/"):
             case [""]:
                 self.api.get_admin_list(**query)

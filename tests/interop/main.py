@@ -72,7 +72,9 @@ def same_at_hosts(direct, proxied):
         "us-south.monitoring.cloud.ibm.com",
         "acme.logicmonitor.com",
     }, hosts
-    assert compare.by_call(proxied.tape) == compare.by_call(direct.tape)
+    at_hosts, at_port = compare.by_call(proxied.tape), compare.by_call(direct.tape)
+    other = [name for name in at_hosts.keys() | at_port.keys() if at_hosts.get(name) != at_port.get(name)]
+    assert not other, [(name, at_hosts.get(name), at_port.get(name)) for name in other]
 
 
 if __name__ == "__main__":

@@ -33,12 +33,15 @@ destinations:
   bearer: {{ file: {{ path: bearer.json, format: json }} }}
 """
 
-# Of each kind one token to create, one to disable, one to delete.
+# Of each kind one token to create, one to disable, one to delete; and two predecessors to retire: one to
+# disable with a note, one to delete after a look at the audit log.
 TOKENS = """
       api_tokens:
         fresh: { status: enabled, deliver: [ { to: DESTINATION, key: key, id_key: id } ] }
         busy: { status: disabled }
         past: { status: absent }
+        worn: { rotate: {} }
+        soaked: { rotate: {} }
       bearer_tokens:
         fresh: { status: enabled, deliver: [ { to: DESTINATION, key: bearer } ] }
         busy: { status: disabled }
@@ -46,7 +49,7 @@ TOKENS = """
 """
 
 # The calls, among others, that one apply makes.
-EFFECTS = {"reset": 2, "lock": 1, "create": 4, "patch": 4, "delete": 4}
+EFFECTS = {"reset": 2, "lock": 1, "create": 4, "patch": 6, "delete": 6}
 
 
 def spec(run, origin):
