@@ -6,6 +6,7 @@ use tokenform::{model, plan};
 mod adoption;
 mod approvals;
 mod bad_input;
+mod canary;
 mod ci;
 mod cli;
 mod crash;

@@ -17,8 +17,12 @@ const WIDTH: usize = 240;
 const BOX_HEIGHT: usize = 46;
 const ROW: usize = 84;
 const MARGIN: usize = 14;
-/// Space in a column beside its boxes, for the arrows that pass others.
+/// Space in a column beside its boxes: where arrows come from other columns, go around boxes, or do neither.
 const ASIDE: usize = 120;
+const PASSED: usize = 60;
+const NARROW: usize = 20;
+/// A letter of a column's head.
+const LETTER: usize = 7;
 const TOP: usize = 46;
 
 /// The picture, or a word on why there is none.
@@ -37,9 +41,9 @@ pub fn order(rows: &Rows<'_>) -> Markup {
         }
         div.wide {
             svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height) viewBox={ "0 0 " (width) " " (height) }
-                role="img" aria-label="The steps of the plan, in the order in which they run" {
+                style={ "min-width:" (width * 7 / 10) "px" } role="img" aria-label="The steps of the plan, in the order in which they run" {
                 (heads())
-                @for (column, (lane, _)) in scene.lanes.iter().enumerate() { (self::lane(lane, column, height)) }
+                @for ((lane, _), column) in scene.lanes.iter().zip(&scene.columns) { (self::lane(lane, column, height)) }
                 @for edge in &scene.edges { (scene.arrow(edge)) }
                 @for (_, steps) in &scene.lanes { @for row in steps { (scene.step(row)) } }
             }
@@ -52,6 +56,12 @@ struct Scene<'a> {
     edges: Vec<Edge>,
     /// Step number → column and row.
     places: BTreeMap<usize, (usize, usize)>,
+    columns: Vec<Column>,
+}
+
+struct Column {
+    left: usize,
+    width: usize,
 }
 
 impl<'a> Scene<'a> {
@@ -65,18 +75,19 @@ impl<'a> Scene<'a> {
             let after = before.filter_map(|edge| places.get(&edge.from)).map(|(_, slot)| slot + 1).max();
             places.insert(row.number, (column(row), after.unwrap_or(0)));
         }
-        Self { lanes, edges, places }
+        let columns = columns(lanes.len(), &edges, &places);
+        Self { lanes, edges, places, columns }
     }
 
     fn size(&self) -> (usize, usize) {
         let rows = self.places.values().map(|(_, row)| row + 1).max().unwrap_or(0);
-        (self.lanes.len() * (WIDTH + ASIDE), TOP + rows * ROW)
+        (self.columns.last().map_or(0, |last| last.left + last.width), TOP + rows * ROW)
     }
 
     /// The left upper corner of a step's box.
     fn corner(&self, number: usize) -> (usize, usize) {
         let (column, row) = self.places.get(&number).copied().unwrap_or_default();
-        (column * (WIDTH + ASIDE) + MARGIN, TOP + row * ROW)
+        (self.columns.get(column).map_or(0, |column| column.left) + MARGIN, TOP + row * ROW)
     }
 
     fn step(&self, row: &StepRow) -> Markup {
@@ -108,7 +119,7 @@ impl<'a> Scene<'a> {
             // around the boxes between, on the right
             false if from.0 == to.0 => {
                 let (right, span) = (a.0 + 2 * half, to.1.saturating_sub(from.1));
-                let out = right + (10 * span).min(ASIDE - 60);
+                let out = right + (10 * span).min(PASSED - 10);
                 let (start, end) = (a.1 + BOX_HEIGHT / 2, b.1 + BOX_HEIGHT / 2 - 10);
                 (
                     format!("M{right} {start} C{out} {start} {out} {end} {} {end}", right + 8),
@@ -139,18 +150,42 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// A rule's name stands once at each step that it holds back: at the last arrow of that name.
+    /// A rule's name stands once for each bundle of arrows: at the last that a step waits for, and there at
+    /// the first that waits.
     fn named(&self, edge: &Edge, rule: &str) -> bool {
-        let same = self.edges.iter().filter(|other| other.to == edge.to && other.rule == Some(rule));
-        same.map(|other| other.from).max() == Some(edge.from)
+        let of_rule = || self.edges.iter().filter(|other| other.rule == Some(rule));
+        let last = of_rule().filter(|other| other.to == edge.to).map(|other| other.from).max();
+        let first = of_rule().filter(|other| other.from == edge.from).map(|other| other.to).min();
+        last == Some(edge.from) && first == Some(edge.to)
     }
 }
 
-fn lane(lane: &str, column: usize, height: usize) -> Markup {
-    let x = column * (WIDTH + ASIDE);
+/// Columns are wide where arrows go around boxes, and all of them where arrows go from one to another.
+fn columns(count: usize, edges: &[Edge], places: &BTreeMap<usize, (usize, usize)>) -> Vec<Column> {
+    let ends = edges.iter().filter_map(|edge| Some((places.get(&edge.from)?, places.get(&edge.to)?)));
+    let ends: Vec<_> = ends.collect();
+    let crossed = ends.iter().any(|(from, to)| from.0 != to.0);
+    let passed = |column: usize| ends.iter().any(|(from, to)| from.0 == column && to.1 > from.1 + 1);
+    let mut left = 0;
+    let column = |column| {
+        let width = WIDTH
+            + match (crossed, passed(column)) {
+                (true, _) => ASIDE,
+                (false, true) => PASSED,
+                (false, false) => NARROW,
+            };
+        left += width;
+        Column { left: left - width, width }
+    };
+    (0..count).map(column).collect()
+}
+
+fn lane(lane: &str, column: &Column, height: usize) -> Markup {
+    let Column { left, width } = column;
+    let most = (width - 2 * MARGIN - 10) / LETTER;
     html! {
-        rect .lane x=(x) y="0" width=(WIDTH + ASIDE - 10) height=(height) rx="8" {}
-        text x=(x + MARGIN) y="26" { (short(lane, 46)) title { (lane) } }
+        rect .lane x=(left) y="0" width=(width - 10) height=(height) rx="8" {}
+        text x=(left + MARGIN) y="26" { (short(lane, most)) title { (lane) } }
     }
 }
 

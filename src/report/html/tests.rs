@@ -2,6 +2,8 @@
 
 use super::plan as rendered;
 use crate::model::age::Age;
+use crate::model::effect::{EffectSort, SideEffect};
+use crate::model::verb::Verb;
 use crate::plan::document::Plan;
 use crate::report::rows::Rows;
 use crate::report::sample;
@@ -34,6 +36,28 @@ fn the_picture_has_a_box_per_step_and_the_rules_names() {
     assert!(
         text.contains("1 before 8: reset-before-lock") && text.contains("6 before 7: disable-before-delete")
     );
+}
+
+#[test]
+fn a_step_tells_when_what_it_takes_away_was_last_used() {
+    let mut plan = sample::everything();
+    let delete = plan.steps.iter_mut().find(|step| step.verb == Verb::Delete).unwrap();
+    delete.params.insert("token_id".into(), "41".into());
+    let at = vec![delete.address.clone()];
+    let says = |id: &str, when: &str| format!("id {id} was last used {when} from 203.0.113.7");
+    for (id, when) in [("40", "1d ago"), ("41", "2d ago")] {
+        plan.side_effects.push(SideEffect::new(EffectSort::LastUse, "ci", says(id, when), at.clone()));
+    }
+    assert_eq!(page(&plan).matches("<td>2d ago from 203.0.113.7</td>").count(), 1);
+    assert!(!page(&plan).contains("<td>1d ago"), "of another token");
+}
+
+#[test]
+fn a_rules_name_stands_once_for_a_bundle_of_arrows() {
+    let text = page(&sample::everything());
+    let names = text.matches("class=\"rule-name\"").count();
+    let arrows = text.matches("class=\"rule\"").count();
+    assert!(names < arrows, "{names} names at {arrows} arrows");
 }
 
 #[test]

@@ -116,6 +116,21 @@ fn a_plan_that_is_too_long_is_cut_and_says_so() {
 }
 
 #[test]
+fn twenty_thousand_changes_are_cut_honestly_too() {
+    let mut long = sample::everything();
+    let (changes, steps) = (long.changes.clone(), long.steps.clone());
+    while long.changes.len() < 20_000 {
+        long.changes.extend(changes.clone());
+        long.steps.extend(steps.clone());
+    }
+    let text = comment(&long, "seal: verified");
+    assert!(text.chars().count() <= LIMIT, "{}", text.len());
+    let (changes, steps) = (long.changes.len(), long.steps.len());
+    assert!(text.contains(&format!("of {steps} steps")) && text.contains(&format!("of {changes} changes")));
+    assert!(text.starts_with("<!-- tokenform:plan") && text.ends_with("expires 2026-11-23T10:00:00Z.\n"));
+}
+
+#[test]
 fn a_refused_plan_says_so() {
     let mut broken = sample::everything();
     broken.invariants[3].holds = false;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::View;
 use crate::model::address::Address;
-use crate::model::change::Change;
+use crate::model::effect::EffectSort;
 use crate::model::step::{Call, Delivery, Guard, Need, Step, StepId};
 use crate::model::verb::Verb;
 use crate::plan::document::Plan;
@@ -92,14 +92,20 @@ fn after(view: &View<'_>, needs: &[Need]) -> Option<String> {
     (!groups.is_empty()).then_some(groups)
 }
 
-fn last_used(change: &Change) -> Option<&str> {
-    change.fields.iter().find(|field| field.name == "last_used")?.before.as_deref()
-}
-
-/// The fields `last_used` of changes, for each of their steps.
+/// When the token that a step replaces or takes away was last used: the plan's side effects tell it.
 pub fn last_uses(plan: &Plan) -> BTreeMap<&StepId, &str> {
-    let told = plan.changes.iter().filter_map(|change| Some((change, last_used(change)?)));
-    told.flat_map(|(change, at)| change.steps.iter().map(move |step| (step, at))).collect()
+    let told = plan.side_effects.iter().filter(|effect| effect.sort == EffectSort::LastUse);
+    let told =
+        told.filter_map(|effect| Some((effect, effect.says.strip_prefix("id ")?.split_once(" was ")?)));
+    let told: BTreeMap<(&Address, &str), &str> = told
+        .flat_map(|(effect, (id, when))| effect.at.iter().map(move |at| ((at, id), when)))
+        .map(|(key, when)| (key, when.strip_prefix("last used ").unwrap_or(when)))
+        .collect();
+    let of = |step: &Step| {
+        let id = step.params.get("token_id").or_else(|| step.params.get("predecessor"))?;
+        told.get(&(&step.address, id.as_str())).copied()
+    };
+    plan.steps.iter().filter_map(|step| Some((&step.id, of(step)?))).collect()
 }
 
 fn edge(view: &View<'_>, need: &Need) -> Option<NeedRow> {
