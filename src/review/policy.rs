@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
+use serde_json::Value as Json;
 
 use crate::model::address::Address;
 use crate::model::code;
@@ -31,8 +32,34 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 const PACKAGE: &str = "data.main";
 
-/// What the policies say to a plan file: denials and violations are errors.
-pub fn judge(sources: &[Source], plan: &[u8]) -> Result<Vec<Finding>, Broken> {
+/// Puts a document under some names of `data`; nothing that is there already is given another value.
+pub fn add_data(root: &mut Json, under: &[String], document: Json) -> Result<(), Broken> {
+    let nested = under
+        .iter()
+        .rev()
+        .fold(document, |inner, name| Json::Object([(name.clone(), inner)].into_iter().collect()));
+    let Json::Object(members) = nested else {
+        return Err(Broken("data for policies is an object, whose members stand under `data`".to_owned()));
+    };
+    merge(root, members, "data")
+}
+
+fn merge(root: &mut Json, members: serde_json::Map<String, Json>, at: &str) -> Result<(), Broken> {
+    for (name, value) in members {
+        let place = format!("{at}.{name}");
+        match (root.get_mut(&name), value) {
+            (None, value) => root[name] = value,
+            (Some(there @ Json::Object(_)), Json::Object(inner)) => merge(there, inner, &place)?,
+            (Some(there), value) if *there == value => {}
+            (Some(_), _) => return Err(Broken(format!("two files give `{place}` different values"))),
+        }
+    }
+    Ok(())
+}
+
+/// What the policies say to a plan file: denials and violations are errors. `data` is an object, what the
+/// rules see as `data` besides their own packages.
+pub fn judge(sources: &[Source], data: &Json, plan: &[u8]) -> Result<Vec<Finding>, Broken> {
     let mut engine = Engine::new();
     engine.set_execution_timer_config(ExecutionTimerConfig {
         limit: PATIENCE,
@@ -46,6 +73,7 @@ pub fn judge(sources: &[Source], plan: &[u8]) -> Result<Vec<Finding>, Broken> {
     if !packages.iter().any(|package| package == PACKAGE) {
         return Err(Broken("no policy is in the package `main`, so nothing would be judged".to_owned()));
     }
+    engine.add_data_json(&data.to_string()).map_err(|error| Broken(error.to_string()))?;
     let plan = std::str::from_utf8(plan).map_err(|_| Broken("the plan is not UTF-8".to_owned()))?;
     engine.set_input_json(plan).map_err(|error| Broken(error.to_string()))?;
     let results = engine.eval_query(PACKAGE.to_owned(), false).map_err(|error| Broken(error.to_string()))?;
@@ -83,8 +111,7 @@ impl Said {
 }
 
 /// The messages of a rule, in order.
-fn messages(rule: &str, says: &serde_json::Value) -> Result<Vec<Said>, Broken> {
-    use serde_json::Value as Json;
+fn messages(rule: &str, says: &Json) -> Result<Vec<Said>, Broken> {
     let odd = || Broken(format!("`{rule}` gives {says}: texts or objects with `msg` are expected"));
     match says {
         Json::Array(items) => items.iter().map(|item| message(item).ok_or_else(odd)).collect(),
@@ -113,7 +140,7 @@ mod tests {
         let plan =
             br#"{"steps": [{"verb": "delete", "address": "ibm.prod.mon.team[\"SRE\"]"}], "seal": "ab"}"#;
         let shown = |f: Finding| format!("{} {f}", f.code.severity().as_str());
-        judge(&[source], plan)
+        judge(&[source], &serde_json::json!({"open": ["mon"]}), plan)
             .map(|findings| findings.into_iter().map(shown).collect())
             .map_err(|broken| broken.to_string())
     }
@@ -146,6 +173,24 @@ mod tests {
             judged("package main\ndefault deny := false\ndeny if true").unwrap(),
             ["error deny: it holds"]
         );
+    }
+
+    #[test]
+    fn rules_see_what_was_given_as_data() {
+        let text = "package main\ndeny contains sprintf(\"%s is open\", [name]) if some name in data.open";
+        assert_eq!(judged(text).unwrap(), ["error deny: mon is open"]);
+    }
+
+    #[test]
+    fn data_of_several_files_stands_side_by_side_and_never_differs() {
+        let mut root = serde_json::json!({});
+        let under = ["a".to_owned(), "b".to_owned()];
+        add_data(&mut root, &under, serde_json::json!({"x": 1})).unwrap();
+        add_data(&mut root, &under, serde_json::json!({"y": 2, "x": 1})).unwrap();
+        assert_eq!(root, serde_json::json!({"a": {"b": {"x": 1, "y": 2}}}));
+        let error = add_data(&mut root, &["a".to_owned()], serde_json::json!({"b": {"x": 3}})).unwrap_err();
+        assert!(error.to_string().contains("`data.a.b.x`"), "{error}");
+        assert!(add_data(&mut root, &[], serde_json::json!([1])).is_err());
     }
 
     #[test]

@@ -107,3 +107,20 @@ fn policies_that_cannot_be_evaluated_pass_nothing() {
     place.write("warn/p_test.rego", "package main\ndeny contains \"a test\" if true");
     place.run(&["check", "a.plan", "--policy", "warn"]).exits(0).says("mind this");
 }
+
+#[test]
+fn policies_see_data_of_files_and_folders() {
+    let place = planned();
+    place.write("p/main.rego", "package main\ndeny contains sprintf(\"%s by %s\", [name, data.owner]) if some name in data.fleet.open\n");
+    place.write("d/fleet/open.yaml", "open: [mon]\n");
+    place.write("d/readme.md", "no data");
+    place.write("owner.json", "{\"owner\": \"ada\"}");
+    let check = ["check", "a.plan", "--policy", "p"];
+    place.run(&check).exits(0);
+    let data = ["--data", "d", "--data", "owner.json"];
+    place.run(&[&check[..], &data].concat()).exits(3).says("mon by ada");
+    place.run(&[&["check", "a.plan"], &data[..]].concat()).exits(1).says("--policy");
+    place.write("twice.json", "{\"owner\": \"bob\"}");
+    place.run(&[&check[..], &data, &["--data", "twice.json"]].concat()).exits(1).says("`data.owner`");
+    place.run(&[&check[..], &["--data", "nowhere"]].concat()).exits(1);
+}

@@ -91,7 +91,7 @@ fn a_token_that_is_declared_no_more_is_known_by_its_name_and_is_not_taken_by_dis
 }
 
 /// A token that is to be deleted, and one whose protection is lifted.
-fn lifting() -> World {
+pub(super) fn lifting() -> World {
     let wants = vec![("ci", quiet(Some(Absent))), ("fenced", quiet(Some(Disabled)))];
     let mut world = lm(wants, vec![live(5, "ci"), live(6, "fenced")]);
     world.desired.unprotect.insert(token("fenced"));

@@ -111,12 +111,13 @@ fn edges(plan: &Plan, change: impl Fn(&mut Plan, usize, usize)) -> Vec<Mutant> {
     places.map(mutant).collect()
 }
 
-pub(super) const RULES: [Rule; 7] = [
+pub(super) const RULES: [Rule; 8] = [
     Rule::ResetBeforeLock,
     Rule::LockCoversAll,
     Rule::LockLast,
     Rule::UnlockBeforeReset,
     Rule::IssueBeforeRetire,
+    Rule::DeleteBeforeIssue,
     Rule::DisableBeforeDelete,
     Rule::CallerLast,
 ];

@@ -36,7 +36,13 @@ pub const OPERATORS: &[Operator] = &[
         all
     }),
     ("a step has another shape", |plan| {
-        let shapes = [None, Some(Shape::Invalidate), Some(Shape::SingleSlot), Some(Shape::Overlap)];
+        let shapes = [
+            None,
+            Some(Shape::Invalidate),
+            Some(Shape::SingleSlot),
+            Some(Shape::Overlap),
+            Some(Shape::Replace),
+        ];
         choices(plan, shapes.len() - 1, |step, n| {
             step.shape = shapes.into_iter().filter(|shape| *shape != step.shape).nth(n)?;
             Some(())
