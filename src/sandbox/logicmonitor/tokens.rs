@@ -18,7 +18,7 @@ pub fn list(portal: &Portal, caller: &Caller, owner: Option<u64>, call: &Call) -
         .tokens()
         .filter(|(own, (_, user), _)| Some(*own) == kind && owner.is_none_or(|owner| user.id == Some(owner)));
     let mut rows: Vec<_> = wanted.collect();
-    rows.sort_by_key(|(_, _, token)| token.id);
+    rows.sort_by_cached_key(|(_, _, token)| token.id);
     page(call, &rows, |(kind, (name, user), token)| body(portal, caller.access, *kind, (name, user), token))
 }
 
