@@ -141,7 +141,12 @@ pub async fn confirm(
         Ok(task) => task,
         Err(finding) => return Check::Never(*finding),
     };
-    let tokens = match task.tokens(reader).await {
+    // Right before the request both lists were held against each other: for a status its own one is enough.
+    let tokens = match step.verb {
+        Verb::Enable | Verb::Disable => task.tokens_of_its_kind(reader).await,
+        _ => task.tokens(reader).await,
+    };
+    let tokens = match tokens {
         Ok(tokens) => tokens,
         Err(finding) => return Check::NotYet(*finding),
     };
@@ -223,6 +228,12 @@ impl<'a> Task<'a> {
             rows.into_iter().filter_map(move |row| row.live(kind, Some(self.user)))
         };
         Ok(live(api, TokenKind::ApiToken).chain(live(bearer, TokenKind::BearerToken)).collect())
+    }
+
+    /// The owner's tokens of the step's kind.
+    async fn tokens_of_its_kind(&self, reader: &Reader) -> Result<Vec<LiveToken>, Box<Finding>> {
+        let rows = self.client(reader).tokens(&self.step.address, Some(self.user), self.kind).await?;
+        Ok(rows.into_iter().filter_map(|row| row.live(self.kind, Some(self.user))).collect())
     }
 
     pub fn token(&self) -> Result<u64, Box<Finding>> {
