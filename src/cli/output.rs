@@ -7,7 +7,7 @@ use super::exit::{Exit, Failure};
 use super::interrupts::Caught;
 use crate::env::{Clock, Env};
 use crate::model::code;
-use crate::model::event::Event;
+use crate::model::event::{Event, Traffic};
 use crate::model::finding::Finding;
 use crate::model::outcome::Outcome;
 use crate::model::source::Sources;
@@ -142,6 +142,11 @@ impl Output {
         if self.stream.borrow().is_some() || !std::io::stdout().is_terminal() {
             self.say(&report::text::plan(plan, "", &self.talk));
         }
+    }
+
+    /// How far requests are: for a person who waits, and for nobody else.
+    pub fn traffic(&self, traffic: Traffic) {
+        self.progress.borrow_mut().traffic(traffic);
     }
 
     pub fn event(&self, event: &Event) {

@@ -122,6 +122,8 @@ impl Session {
     /// The power to look, whose waits are shown.
     pub fn reader(&self, output: &std::rc::Rc<Output>) -> Reader {
         let reader = Reader::new(self.env.clone());
+        let screen = std::rc::Rc::clone(output);
+        reader.on_reply(Box::new(move |traffic| screen.traffic(traffic)));
         let output = std::rc::Rc::clone(output);
         reader.on_wait(Box::new(move |wait| {
             let why = format!("{} ({})", wait.purpose, why(wait.why));

@@ -10,6 +10,7 @@ use super::transport::{Sort, Transport};
 use super::{HttpError, Identity, Reply, Request, RequestCounts, Wait, retry};
 use crate::env::Env;
 use crate::model::address::Address;
+use crate::model::event::Traffic;
 use crate::model::finding::Finding;
 use crate::model::secret::Secret;
 
@@ -55,6 +56,16 @@ impl Reader {
     /// Tells of every wait from now on, as it begins.
     pub fn on_wait(&self, watcher: Box<dyn Fn(Wait)>) {
         self.transport.watch(watcher);
+    }
+
+    /// Tells of every reply from now on.
+    pub fn on_reply(&self, listener: Box<dyn Fn(Traffic)>) {
+        self.transport.listen(listener);
+    }
+
+    /// So many more requests are to come: for those who are told how far they are.
+    pub fn expects(&self, requests: usize) {
+        self.transport.expects(requests);
     }
 
     /// The LMv1 access id of an identity, which is no secret; `None` for other identities.

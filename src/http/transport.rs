@@ -1,6 +1,6 @@
 //! What all readers and writers share: clients, limiter, credentials, counts; and one attempt to send.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use super::auth::{self, Credentials};
 use super::clients::{Clients, Incoming, LIST_CAP, Outgoing, SEALED_CAP};
 use super::error::{About, Dialect, Failed};
+use super::headers::Told;
 use super::iam::{Asker, Token, Tokens};
 use super::limit::{Pacer, Place};
 use super::said;
@@ -20,6 +21,7 @@ use super::sealed::Form;
 use super::target::Target;
 use super::{Auth, Grant, Identity, Reply, Request, RequestCounts, Wait, Why};
 use crate::env::Env;
+use crate::model::event::Traffic;
 
 /// The base of LogicMonitor's API behind the origin; it tells its requests from the others.
 const LOGICMONITOR: &str = "/santaba/rest";
@@ -35,6 +37,7 @@ const READY_TOKEN_REFUSED: &str = "The ready IAM token has expired, was revoked,
 const AT_ONCE: NonZeroUsize = NonZeroUsize::new(32).expect("it is not zero");
 
 type Watcher = Rc<dyn Fn(Wait)>;
+type Listener = Rc<dyn Fn(Traffic)>;
 
 /// The clients, the limiter and the credential cache.
 pub struct Transport {
@@ -49,6 +52,8 @@ pub struct Transport {
     landed: Notify,
     counts: RefCell<RequestCounts>,
     watcher: RefCell<Option<Watcher>>,
+    traffic: Cell<Traffic>,
+    listener: RefCell<Option<Listener>>,
 }
 
 /// What sort of request it is.
@@ -95,6 +100,27 @@ impl Transport {
             landed: Notify::new(),
             counts: RefCell::default(),
             watcher: RefCell::default(),
+            traffic: Cell::default(),
+            listener: RefCell::default(),
+        }
+    }
+
+    pub fn listen(&self, listener: Box<dyn Fn(Traffic)>) {
+        *self.listener.borrow_mut() = Some(Rc::from(listener));
+    }
+
+    pub fn expects(&self, requests: usize) {
+        let traffic = self.traffic.get();
+        self.traffic.set(Traffic { expected: traffic.expected + requests as u64, ..traffic });
+    }
+
+    fn arrived(&self, told: &Told) {
+        let Traffic { answered, expected, .. } = self.traffic.get();
+        let traffic = Traffic { answered: answered + 1, expected, left: told.remaining.zip(told.limit) };
+        self.traffic.set(traffic);
+        let listener = self.listener.borrow().clone();
+        if let Some(listener) = listener {
+            listener(traffic);
         }
     }
 
@@ -266,6 +292,7 @@ impl Transport {
         let now = self.env.clock.now();
         let Incoming { status, told, body } = incoming;
         self.pacer.borrow_mut().heard(endpoint, told, *status != 429, now);
+        self.arrived(told);
         let success = (200..300).contains(status);
         if success && (about.dialect != Dialect::LogicMonitor || !said::may_be_error(body.as_slice())) {
             return None;

@@ -4,6 +4,16 @@ use super::address::Address;
 use super::finding::Finding;
 use super::verb::Verb;
 
+/// How far the requests of a command are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub answered: u64,
+    /// How many there will be, as far as that is known yet.
+    pub expected: u64,
+    /// Calls left of a rate limit, and of how many, where the last reply told it.
+    pub left: Option<(u64, u64)>,
+}
+
 /// One thing that happened or is going on.
 #[derive(Clone, Debug)]
 pub enum Event {

@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::safe;
 use super::style::{Style, Tone};
 use crate::model::address::Address;
-use crate::model::event::Event;
+use crate::model::event::{Event, Traffic};
 use crate::model::verb::Verb;
 
 /// How often the spinner turns.
@@ -26,6 +26,10 @@ pub struct Progress {
     spinner: Option<ProgressBar>,
     /// The steps that run now, each with what it does.
     running: BTreeMap<Address, String>,
+    /// How many steps came to an end, and of how many.
+    steps: (usize, usize),
+    /// What is read.
+    reading: Option<String>,
     /// The last reason for which an object waits: a poll gives the same one many times.
     waited_for: BTreeMap<Address, String>,
 }
@@ -38,15 +42,21 @@ impl Progress {
     }
 
     fn to(out: Box<dyn Write + Send>, style: Style, spinner: Option<ProgressBar>) -> Self {
-        Self { style, out, spinner, running: BTreeMap::new(), waited_for: BTreeMap::new() }
+        let (running, waited_for) = (BTreeMap::new(), BTreeMap::new());
+        Self { style, out, spinner, running, steps: (0, 0), reading: None, waited_for }
     }
 
     /// Tells one event.
     pub fn handle(&mut self, event: &Event) {
         match event {
-            Event::Reading { what } => self.spin(format!("reading {}", safe::line(what))),
+            Event::Reading { what } => {
+                let what = format!("reading {}", safe::line(what));
+                self.spin(what.clone());
+                self.reading = Some(what);
+            }
             Event::StepBegan { number, total, address, verb } => {
                 self.write(&format!("{}: begun\n", head(*number, *total, *verb, address)));
+                self.begin(*total);
                 self.run(address, verb.as_str());
             }
             Event::StepPhase { address, text } => self.run(address, text),
@@ -67,7 +77,7 @@ impl Progress {
                 self.show_running();
             }
             Event::StepDeferred { number, total, address, verb, why } => {
-                self.running.remove(address);
+                self.leave(address);
                 let deferred = self.style.paint(Tone::Change, "deferred");
                 let head = head(*number, *total, *verb, address);
                 self.write(&format!("{head}: {deferred}, {}\n", safe::line(why)));
@@ -95,6 +105,30 @@ impl Progress {
         }
     }
 
+    /// Tells how far the requests of a read are, on a terminal alone. While steps run, these are told.
+    pub fn traffic(&mut self, Traffic { answered, expected, left }: Traffic) {
+        let (Some(spinner), Some(reading), true) = (&self.spinner, &self.reading, self.running.is_empty())
+        else {
+            return;
+        };
+        let count = match expected > answered {
+            true => format!("{answered} of {expected} requests"),
+            false => format!("{answered} requests"),
+        };
+        let left = left.map(|(left, limit)| format!(", {left} of {limit} calls left by the vendor's limit"));
+        let pace = pace(answered, expected, spinner.elapsed());
+        self.spin(format!("{reading}: {count}{pace}{}", left.unwrap_or_default()));
+    }
+
+    /// The first step of a run begins: from now on steps are counted, and their time.
+    fn begin(&mut self, total: usize) {
+        if self.steps.1 != total {
+            self.steps = (0, total);
+            self.reading = None;
+            self.spinner.iter().for_each(ProgressBar::reset_elapsed);
+        }
+    }
+
     fn wait(&mut self, address: &Address, why: &str, seconds: u64) {
         let time = if seconds == 0 { String::new() } else { format!(" {seconds}s") };
         let line = format!("waiting{time}: {}: {}", safe::shown(address), safe::line(why));
@@ -109,6 +143,7 @@ impl Progress {
     fn leave(&mut self, address: &Address) {
         self.running.remove(address);
         self.waited_for.remove(address);
+        self.steps.0 += 1;
     }
 
     fn run(&mut self, address: &Address, text: &str) {
@@ -123,9 +158,15 @@ impl Progress {
             return self.hide();
         };
         let one = format!("{}: {text}", safe::shown(address));
-        self.spin(match self.running.len() {
+        let running = match self.running.len() {
             1 => one,
             n => format!("{n} steps running; {one}"),
+        };
+        let (done, total) = self.steps;
+        let elapsed = self.spinner.as_ref().map_or(Duration::ZERO, ProgressBar::elapsed);
+        self.spin(match done {
+            0 => running,
+            _ => format!("{done} of {total} steps{}; {running}", pace(done as u64, total as u64, elapsed)),
         });
     }
 
@@ -154,6 +195,28 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.hide();
     }
+}
+
+/// `, 12/s, about 3 min left`: once there is enough to tell from.
+fn pace(done: u64, all: u64, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    if seconds < 1.0 || done == 0 {
+        return String::new();
+    }
+    let rate = done as f64 / seconds;
+    let rated = match rate {
+        rate if rate < 1.0 => format!("{:.1}/min", rate * 60.0),
+        rate if rate < 10.0 => format!("{rate:.1}/s"),
+        rate => format!("{rate:.0}/s"),
+    };
+    let rest = all.saturating_sub(done) as f64 / rate;
+    let left = match rest {
+        rest if rest < 1.0 => String::new(),
+        rest if rest < 90.0 => format!(", about {rest:.0} s left"),
+        rest if rest < 5_400.0 => format!(", about {:.0} min left", rest / 60.0),
+        rest => format!(", about {:.1} h left", rest / 3_600.0),
+    };
+    format!(", {rated}{left}")
 }
 
 /// `[1/4] reset ibm.prod.mon-prod.team["SRE"]`
@@ -320,6 +383,46 @@ lease renewed
         progress.run(&sample::team("mon-prod", "Ops"), "reset");
         assert!(!bar.is_finished());
         assert_eq!(bar.message(), "ibm.prod.mon-prod.team[\"Ops\"]: reset");
+    }
+
+    #[test]
+    fn a_read_tells_how_far_it_is_on_a_terminal_and_nothing_on_a_pipe() {
+        let traffic = Traffic { answered: 40, expected: 250, left: Some((60, 100)) };
+        let bar = ProgressBar::hidden();
+        let mut progress = Progress::to(Box::new(Tape::default()), Style::PLAIN, Some(bar.clone()));
+        progress.handle(&Event::Reading { what: "logicmonitor.acme".to_owned() });
+        progress.traffic(traffic);
+        let told =
+            "reading logicmonitor.acme: 40 of 250 requests, 60 of 100 calls left by the vendor's limit";
+        assert_eq!(bar.message(), told);
+        let tape = Tape::default();
+        let mut quiet = Progress::to(Box::new(tape.clone()), Style::PLAIN, None);
+        quiet.handle(&Event::Reading { what: "logicmonitor.acme".to_owned() });
+        quiet.traffic(traffic);
+        assert!(tape.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn rate_and_time_left_are_told_once_there_is_enough_to_tell_from() {
+        let after = |seconds, done| pace(done, 1_000, Duration::from_secs(seconds));
+        assert_eq!(after(0, 5), "");
+        assert_eq!(after(10, 20), ", 2.0/s, about 8 min left");
+        assert_eq!(after(10, 500), ", 50/s, about 10 s left");
+        assert_eq!(after(3_600, 100), ", 1.7/min, about 9.0 h left");
+        assert_eq!(after(10, 1_000), ", 100/s");
+    }
+
+    #[test]
+    fn steps_are_counted_as_they_end() {
+        let bar = ProgressBar::hidden();
+        let mut progress = Progress::to(Box::new(Tape::default()), Style::PLAIN, Some(bar.clone()));
+        let (a, b, verb) = (sample::team("mon", "A"), sample::team("mon", "B"), Verb::Reset);
+        for (number, address) in [(1, &a), (2, &b)] {
+            progress.handle(&Event::StepBegan { number, total: 3, address: address.clone(), verb });
+        }
+        let detail = String::new();
+        progress.handle(&Event::StepDone { number: 1, total: 3, address: a, verb, detail });
+        assert_eq!(bar.message(), "1 of 3 steps; ibm.prod.mon.team[\"B\"]: reset");
     }
 
     #[test]

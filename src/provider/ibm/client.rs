@@ -27,7 +27,7 @@ pub type Told<T> = Result<T, Box<Finding>>;
 
 /// One connection: who it is, and the service that holds its instances.
 pub struct Account<'a> {
-    reader: &'a Reader,
+    pub reader: &'a Reader,
     identity: Identity,
     controller: &'a str,
 }

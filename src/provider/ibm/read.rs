@@ -52,6 +52,7 @@ pub async fn read_connection(
         Ok(rows) => rows,
         Err(finding) => return all_unreadable(conn, &finding),
     };
+    reader.expects(2 * conn.instances.len());
     let (account, rows) = (&account, &rows);
     let read = |(address, declared)| async move {
         let room = Room { account, key, conn, address, declared, history };
@@ -123,6 +124,7 @@ impl Room<'_> {
         let asked = future::try_join(api.me(None), api.teams(self.declared.service));
         let (me, teams) = asked.await.map_err(no_access)?;
         let wanted = wanted(self.address, self.declared, &teams, self.history)?;
+        self.account.reader.expects(wanted.len());
         let (probed, prints) = self.keys(&api, &me, &wanted).await?;
         let header = self.header(&api, &me, &teams, &wanted, probed, &prints).await?;
         let teams = teams.iter().map(|t| LiveTeam { fingerprint: prints.get(&t.id).cloned(), ..team(t) });

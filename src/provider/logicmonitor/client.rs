@@ -337,6 +337,7 @@ impl<'a> Client<'a> {
             return Err(malformed(list.object, "the list says that it has more pages than are believable"));
         }
         let offsets = (step..expected).step_by(step.max(1)).filter(|_| step > 0);
+        self.reader.expects(offsets.clone().count());
         let mut pages =
             stream::iter(offsets).map(|offset| self.page::<T>(list, offset)).buffer_unordered(AT_ONCE);
         while let Some(page) = pages.try_next().await? {

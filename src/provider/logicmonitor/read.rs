@@ -61,6 +61,8 @@ async fn read(
     connection: &Connection,
     peers: &[(&Address, &Connection)],
 ) -> Result<ConnectionRead, Box<Finding>> {
+    // the first pages of three lists, and a setting
+    client.reader.expects(4);
     let (users, tokens, disables_after_days) =
         tokio::join!(client.users(address), client.both(address, None), client.disables_after_days(address));
     let (users, (api, bearer)) = (users?, tokens?);
