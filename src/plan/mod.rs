@@ -81,19 +81,24 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
     let lens = asked.incident.as_ref().map(|incident| incident::lens(desired, incident));
     let mut drafts = registry::drafts(cx, lens.as_ref().unwrap_or(desired), inputs.snapshot);
     let mut plan = empty(inputs);
+    let mut findings = Vec::new();
     if let Some(incident) = &inputs.asked.incident {
+        let unread = partial::unread(&drafts, incident);
+        match asked.partial {
+            true => plan.extent.unread = partial::told(unread).collect(),
+            false => findings = unread,
+        }
         let (narrowed, left) = incident::narrow(&incident_scene(inputs, incident), drafts);
         plan.extent.not_rotated = left;
         plan.complete = false;
         drafts = vec![narrowed];
     }
     if asked.partial {
-        plan.extent.unread = partial::set_aside(&mut drafts);
+        plan.extent.unread.extend(partial::set_aside(&mut drafts));
         plan.complete &= plan.extent.unread.is_empty();
     }
     protect::add(inputs, &mut drafts);
     plan.evidence = evidence(inputs, &drafts);
-    let mut findings = Vec::new();
     let mut live = BTreeSet::new();
     let mut steps = Vec::new();
     let mut covered = Vec::new();

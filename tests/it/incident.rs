@@ -120,3 +120,32 @@ fn what_makes_no_sense_is_refused_before_anything_is_read() {
     run(&place, "plan", &["--issued-before", BEFORE, "--scope", "ibm.nowhere"]).exits(1).says("--scope");
     run(&place, "plan", &["--issued-before", BEFORE, "--target", "ibm.prod"]).exits(1).says("no other lever");
 }
+
+#[test]
+fn a_portal_that_cannot_be_read_is_named_and_only_left_out_where_that_is_asked_for() {
+    let place = adopted();
+    let world = "examples/incident/incident.world.yaml";
+    let fault = "faults:\n  - { on: { method: GET, path: /santaba/rest/setting/admins, times: 0 }, do: { reply: { status: 500, body: '{}' } } }\n";
+    // the sandbox keeps its world: it begins anew with this one
+    place.write(world, &(place.read(world) + fault));
+    std::fs::remove_dir_all(place.path(STATE)).unwrap();
+    let ran = incident(&place, &["-o", "whole.plan"]).exits(1).says("logicmonitor.acme");
+    assert!(ran.all().contains("could not read the users"), "{}", ran.all());
+    assert!(!place.path("whole.plan").exists(), "nothing is saved that leaves out a portal unasked");
+    let ran = incident(&place, &["--partial", "-o", "part.plan"]).exits(2).says("1 to rotate");
+    assert!(
+        ran.stdout.contains("logicmonitor.acme: nothing is known of any token of its portal"),
+        "{}",
+        ran.stdout
+    );
+    assert!(!ran.stdout.contains("logicmonitor.acme: the connection's own credential"), "{}", ran.stdout);
+    let told = left(&place, &["--partial"]);
+    assert!(told.contains(&"logicmonitor.acme: unreadable".to_owned()), "{told:?}");
+    place.run(&["apply", "part.plan", "--sandbox"]).exits(0);
+    assert_eq!(effects(&place), ["reset"]);
+    // what can be read is done, and the rest is still open
+    incident(&place, &["--partial"])
+        .exits(2)
+        .says("Nothing to rotate.")
+        .says("logicmonitor.acme: nothing is known");
+}

@@ -67,8 +67,14 @@ impl Model {
                 let id = token_id(step);
                 self.user(step).tokens.retain(|t| t.id != id);
                 if step.shape == Some(Shape::Replace) {
-                    let replaced = std::mem::take(&mut self.past(&step.address).replaced);
-                    *self.past(&step.address) = Past { replaced, removed: Some(id), ..Past::default() };
+                    let past = self.past(&step.address);
+                    match step.params.get("successor") {
+                        Some(new) => drop(past.replaced.insert((new.parse().unwrap(), id))),
+                        None => {
+                            let replaced = std::mem::take(&mut past.replaced);
+                            *past = Past { replaced, removed: Some(id), ..Past::default() };
+                        }
+                    }
                 }
             }
             Verb::Protect | Verb::Unprotect => {

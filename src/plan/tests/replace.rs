@@ -65,6 +65,10 @@ rotate svc.api_token["ci"]: id 5 was deleted to be replaced, and its successor w
         );
         assert_eq!(owed.admitted().steps[0].params["predecessor"], "5");
     }
+    // … of what the removed one had replaced in turn
+    let line = Past { replaced: [(5, 4)].into(), ..past() };
+    let owed = lm(vec![("ci", Token { id: Some(4), ..replaced() })], vec![]).past(&token("ci"), line);
+    assert!(owed.story().starts_with("rotate svc"), "{}", owed.story());
     // the very step that was approved
     let approved = world().admitted().steps.remove(1);
     let owed = lm(vec![("ci", replaced())], vec![]).past(&token("ci"), past()).admitted().steps.remove(0);
@@ -100,8 +104,8 @@ fn an_incident_takes_what_it_replaced_too_and_else_that_goes_first() {
         world,
         str![[r#"
 rotate svc.api_token["ci"]: issued 2026-08-23T10:00:00Z, before issued_after 2026-11-21T10:00:00Z
-1 delete svc.api_token["ci"] id 6 replace
-2 delete svc.api_token["ci"] id 5 replace
+1 delete svc.api_token["ci"] id 5 replace
+2 delete svc.api_token["ci"] id 6 replace
 3 issue svc.api_token["ci"] replace > ops-env#KEY after 1 delete-before-issue, 2 delete-before-issue
 
 "#]]

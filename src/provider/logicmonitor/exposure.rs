@@ -29,6 +29,15 @@ pub fn besides(
     let none = BTreeSet::new();
     let mut rows = Vec::new();
     for (at, connection) in &desired.logicmonitor {
+        if let Some(why) = unread(at, connection, snapshot) {
+            rows.extend(incident.touches(at).then(|| NotRotated {
+                address: at.clone(),
+                cause: Cause::Unreadable,
+                why: format!("nothing is known of any token of its portal: {why}"),
+                token_ids: Vec::new(),
+            }));
+            continue;
+        }
         let callers = callers.get(at).unwrap_or(&none);
         rows.extend(credential(at, connection, snapshot, incident, callers));
         for (address, want) in &connection.users {
@@ -50,6 +59,19 @@ pub fn besides(
         ));
     }
     rows
+}
+
+/// Why a portal could not be read, if it was asked and could not.
+fn unread<'s>(at: &Address, connection: &Connection, snapshot: &'s Snapshot) -> Option<&'s str> {
+    if snapshot.callers.contains_key(at) || snapshot.left_out.contains(at) {
+        return None;
+    }
+    let users = connection.users.keys().filter_map(|user| snapshot.users.get(user));
+    let mut why = users.filter_map(|user| match user {
+        Observed::Unreadable(finding) => Some(finding.message.as_str()),
+        _ => None,
+    });
+    Some(why.next().unwrap_or("it could not be read"))
 }
 
 /// The credential in use, unless it is a token under a declared name.

@@ -57,7 +57,7 @@ async fn read_again(reader: &Reader, cx: &Context<'_>, step: &Step) -> Result<Pr
             if step.shape == Some(Shape::Replace) {
                 // nothing is deleted for a token that could not be made
                 check_owner(&user, step)?;
-                facts.predecessor = Some(id);
+                facts.predecessor = facts.successor.is_none().then_some(id);
             }
             if step.params.contains_key("mark") {
                 facts.marked_at = Timestamp::from_second(cx.env.clock.now().as_second()).ok();

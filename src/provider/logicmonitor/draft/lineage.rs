@@ -97,7 +97,7 @@ impl<'a> Scene<'a> {
     /// and neither it nor a successor is live.
     pub(super) fn gone(self, pin: u64, bound: &[&LiveToken], links: &BTreeSet<(u64, u64)>) -> bool {
         let live = bound.iter().any(|t| t.id == pin) || links.iter().any(|(_, old)| *old == pin);
-        let meant = self.want.status == Some(TokenStatus::Absent) || self.removed() == Some(pin);
+        let meant = self.want.status == Some(TokenStatus::Absent) || self.was_removed(pin);
         meant && !live
     }
 

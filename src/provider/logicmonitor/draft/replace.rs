@@ -22,6 +22,20 @@ impl<'a> Scene<'a> {
         self.cx.past(self.address).removed
     }
 
+    /// Whether it is this one, or what took its place.
+    pub(super) fn was_removed(self, id: u64) -> bool {
+        let past = self.cx.past(self.address);
+        let mut line = vec![id];
+        let mut at = 0;
+        while let Some(old) = line.get(at).copied() {
+            let newer = past.replaced.iter().filter(|(_, other)| *other == old).map(|(new, _)| *new);
+            let newer: Vec<_> = newer.filter(|new| !line.contains(new)).collect();
+            line.extend(newer);
+            at += 1;
+        }
+        past.removed.is_some_and(|removed| line.contains(&removed))
+    }
+
     /// Drafts the deletions and the issue. What is deleted must not be what tokenform works with.
     pub(super) fn replace(
         self,
@@ -44,9 +58,13 @@ impl<'a> Scene<'a> {
         }
         let mut change = self.rotation(due.reason, current);
         let mut deletes = Vec::new();
-        for (token, ordinal) in all.iter().zip(1..) {
+        // the one in use last: as long as it is there, the others are known by it
+        for (at, token) in all.iter().enumerate().rev() {
             change.notes.push(used(token, self.cx.now));
-            let step = self.token_step(Verb::Delete, token, ordinal);
+            let mut step = self.token_step(Verb::Delete, token, at + 1);
+            if token.id != current.id {
+                step.params.insert("successor".into(), current.id.to_string());
+            }
             deletes.push(Step { shape: Some(Shape::Replace), ..step });
         }
         let ids: Vec<_> = all.iter().map(|token| format!("id {}", token.id)).collect();
