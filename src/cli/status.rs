@@ -1,4 +1,4 @@
-//! `tokenform status`: what is in flight, and which instances are held open.
+//! `tokenform status`: what is in flight, which instances are held open, and what is protected.
 
 use std::path::PathBuf;
 
@@ -20,8 +20,8 @@ use crate::state::{self, Holder, StateDir, Unfinished};
 /// Show an apply that runs, or that did not come to its end
 ///
 /// Reads the journal of the state folder, brings what is finished in it into the ledger, and sends
-/// nothing. Instances that `unlock --for` holds open are listed, each with its end. Exit 5 if an apply
-/// is running, 6 if one is unfinished.
+/// nothing. Instances that `unlock --for` holds open are listed, each with its end, and what the ledger
+/// remembers as protected. Exit 5 if an apply is running, 6 if one is unfinished.
 #[derive(Args)]
 pub struct Status {
     /// The spec whose state is asked for: a file or a folder

@@ -39,7 +39,7 @@ pub fn text(flight: &Flight, history: &History, now: Timestamp, style: &Style) -
         Flight::Waits(ended) => waits(ended),
         Flight::Unfinished(unfinished) => in_flight(unfinished, style),
     };
-    text + &holds(history, now)
+    text + &holds(history, now) + &protected(history)
 }
 
 #[derive(Serialize)]
@@ -51,6 +51,8 @@ struct Document<'a> {
     holder: Option<&'a Holder>,
     apply: Option<ApplyRow<'a>>,
     holds: BTreeMap<String, &'a Hold>,
+    /// What the ledger remembers as protected.
+    protected: Vec<&'a Address>,
 }
 
 #[derive(Serialize)]
@@ -91,6 +93,7 @@ pub fn json(flight: &Flight, history: &History) -> String {
         holder,
         apply: apply.map(apply_row),
         holds: holds.collect(),
+        protected: remembered(history).collect(),
     };
     let mut text = serde_json::to_string_pretty(&document).expect("a status is strings and numbers");
     text.push('\n');
@@ -170,6 +173,19 @@ fn holds(history: &History, now: Timestamp) -> String {
         false => format!(
             "Unlocked by hand:\n{lines}To end a hold: `tokenform unlock INSTANCE --end --reason TEXT`.\n"
         ),
+    }
+}
+
+fn remembered(history: &History) -> impl Iterator<Item = &Address> {
+    history.objects.iter().filter(|(_, past)| past.protected).map(|(address, _)| address)
+}
+
+/// What is protected whatever the spec says. Empty without any.
+fn protected(history: &History) -> String {
+    let lines: String = remembered(history).map(|address| format!("  {}\n", safe::shown(address))).collect();
+    match lines.is_empty() {
+        true => lines,
+        false => format!("Protected, as the ledger remembers; `protect: false` lifts it:\n{lines}"),
     }
 }
 
@@ -296,6 +312,17 @@ mod tests {
         assert!(open.contains(", by ada)") && !open.contains('\u{1b}'), "{open}");
         let over = holds(&history, at("2026-11-22T14:00:00Z"));
         assert!(over.contains("its hold ended at 2026-11-22T14:00:00Z"), "{over}");
+    }
+
+    #[test]
+    fn what_is_remembered_as_protected_is_listed() {
+        let mut history = History::default();
+        assert_eq!(protected(&history), "");
+        let fence = crate::model::history::Past { protected: true, ..Default::default() };
+        let at = Address::connection("ibm", "prod").owner("mon");
+        history.objects.insert(at.owner("other"), Default::default());
+        history.objects.insert(at, fence);
+        assert!(protected(&history).ends_with("lifts it:\n  ibm.prod.mon\n"), "{}", protected(&history));
     }
 
     #[test]

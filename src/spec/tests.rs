@@ -61,6 +61,13 @@ destinations:
   ops-env: { file: { path: secrets/ops.env, format: dotenv } }
 
 limits: { rotate: 20, enable: 20, disable: 10, delete: 5, lock: 2, percent: 30 }
+
+changes:
+  timezone: Europe/Berlin
+  windows:
+    - { days: [mon, fri], from: "22:00", to: "02:00", timezone: UTC }
+  freezes:
+    - { from: 2026-12-18T17:00:00+01:00, to: 2027-01-04T09:00:00+01:00, reason: year end }
 "#;
 
 fn now() -> Timestamp {

@@ -64,6 +64,9 @@ fn a_protection_outlives_its_words_until_it_is_lifted_by_a_plan_of_its_own() {
     assert!(effects(&place).is_empty(), "a protection is no request");
     run(&place, &PLAN).exits(0);
 
+    run(&place, &["status", "spec"])
+        .exits(0)
+        .says("`protect: false` lifts it:\n  logicmonitor.acme.svc.api_token[\"ci\"]");
     write(&place, "ci: { status: absent }, other: {}");
     run(&place, &APPLY)
         .exits(3)

@@ -188,4 +188,10 @@ fn an_incident_and_an_unlock_respect_it_and_change_nothing_about_it() {
     let plan = world.admitted();
     assert!(plan.steps.is_empty());
     assert!(plan.extent.not_rotated.iter().any(|row| row.why.contains("protect: true")));
+    let mut world = remembered(ibm(wants(Some(IamOnly)), is(IamOnly, &["Ops"])), &mon());
+    world.desired.unprotect.insert(mon());
+    let (instance, reason) = (mon(), "INC-7".to_owned());
+    world.asked.unlock = Some(crate::model::asked::AskedUnlock { instance, reason, hold: None });
+    let story = world.story();
+    assert!(story.contains("touches mon, which is protected") && !story.contains("unprotect"), "{story}");
 }
