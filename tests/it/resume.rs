@@ -1,5 +1,6 @@
 //! An apply that did not come to its end is finished by `resume`, or given up; and nothing else runs.
 
+use std::io::Write;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -259,11 +260,16 @@ fn an_edited_journal_is_refused() {
 }
 
 /// A freeze that begins in an hour: a clock that is two hours ahead stands in it.
-#[expect(clippy::disallowed_methods, reason = "the server's clock is the machine's")]
 fn with_a_freeze(place: &Place) {
-    let now = jiff::Timestamp::now();
-    let in_hours = |hours| (now + jiff::SignedDuration::from_hours(hours)).to_string();
-    let freeze = format!("changes: {{ freezes: [ {{ from: {}, to: {} }} ] }}\n", in_hours(1), in_hours(20));
+    with_a_freeze_in(place, 3_600);
+}
+
+/// A freeze that begins in so many seconds.
+#[expect(clippy::disallowed_methods, reason = "the server's clock is the machine's")]
+fn with_a_freeze_in(place: &Place, seconds: i64) {
+    let from = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
+    let to = from + jiff::SignedDuration::from_hours(19);
+    let freeze = format!("changes: {{ freezes: [ {{ from: {from}, to: {to} }} ] }}\n");
     place.write("spec.yaml", &format!("{}{freeze}", place.read("spec.yaml")));
 }
 
@@ -299,4 +305,18 @@ fn no_freeze_holds_back_the_resets_that_an_unlock_owes() {
     assert_eq!(server.effects(), ["unlock"]);
     frozen(&place, &server, &["resume", "spec.yaml"]).exits(0);
     assert_eq!(server.effects(), ["unlock", "reset", "reset"]);
+}
+
+#[test]
+fn a_freeze_that_begins_while_somebody_thinks_refuses_the_answer() {
+    let (place, server) = place("ANY");
+    spec(&place, &server, "IAM_ONLY");
+    with_a_freeze_in(&place, 3);
+    let (mut terminal, mut command) = place.command_at_terminal(&["apply", "spec.yaml"]);
+    let child = command.envs(&server.vars).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(3_200));
+    terminal.write_all(b"yes\n").unwrap();
+    let ran: crate::support::Ran = child.wait_with_output().unwrap().into();
+    ran.exits(3).says("changes are frozen until").says("nothing new was sent");
+    assert!(server.effects().is_empty(), "{:?}", server.effects());
 }
