@@ -43,9 +43,9 @@ fn left(place: &Place, more: &[&str]) -> Vec<String> {
 fn taking_over_a_messy_estate_changes_nothing_that_was_not_asked_for() {
     let place = Place::example("incident");
     let ran = run(&place, "plan", &["--detailed-exitcode"]).exits(2);
-    assert!(ran.stdout.contains("Plan: 0 to create, 0 to rotate, 0 to lock, 0 to enable, 0 to disable, 0 to delete, 1 to deliver. 0 irreversible."), "{}", ran.stdout);
+    assert!(ran.stdout.contains("Plan: 0 to create, 0 to rotate, 0 to lock, 0 to enable, 0 to disable, 0 to delete, 1 to deliver, 1 to protect. 0 irreversible."), "{}", ran.stdout);
     run(&place, "apply", &["--auto-approve"]).exits(0);
-    assert_eq!(effects(&place), [""; 0], "a delivery changes nothing at the vendor");
+    assert_eq!(effects(&place), [""; 0], "a delivery and a protection change nothing at the vendor");
     run(&place, "plan", &["--detailed-exitcode"]).exits(0).says("No changes. Live state matches the spec.");
 }
 
