@@ -177,6 +177,16 @@ fn a_program_that_prints_what_it_is_given_is_not_heard() {
         run(&["history", "spec", "--format", "json"]).exits(0);
     }
     assert_eq!(place.files_with_canary(), ["value"]);
+    // a vendor whose own words hold the credential is quoted without it
+    let said =
+        serde_json::json!({ "errorMessage": format!("no such token: {credential}."), "errorCode": 1400 });
+    let reply = serde_json::json!({ "reply": { "status": 400, "body": said.to_string() } });
+    let fault = serde_json::json!({ "on": { "path": "/santaba/*", "times": 0 }, "do": reply });
+    server.ask("POST /__sandbox/faults", &fault.to_string());
+    for format in PLAN_FORMATS {
+        run(&["plan", "spec", "-vv", "--format", format]).exits(1).says("no such token: ");
+    }
+    run(&["apply", "spec", "--auto-approve", "--format", "json"]).exits(1).says("no such token: ");
 }
 
 #[test]
