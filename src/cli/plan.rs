@@ -180,9 +180,14 @@ fn told(
     tell_limits(&command.limit, &mut planned);
     let printer = Printer::new(command.format, global, output);
     let print = |plan: &Document, seal: &str, bytes: &[u8]| output.data(&printer.render(plan, seal, bytes));
-    // A refused plan is shown as well, but for its file format: only what may be applied is ever sealed.
-    let shown = (command.format != Format::Json).then(|| planned.plan.clone());
-    let admitted = usable(planned).inspect_err(|_| shown.iter().for_each(|plan| print(plan, "", &[])))?;
+    let admitted = judged(planned).map_err(|refused| {
+        let (plan, failure) = *refused;
+        // It is shown as well, but for its file format: only what may be applied is ever sealed.
+        if command.format != Format::Json {
+            print(&plan, "", &[]);
+        }
+        failure
+    })?;
     let plan = admitted.plan();
     // nobody sees the file's bytes of a plan that is only read
     let unseen = command.out.is_none() && command.format != Format::Json && command.policies.is_empty();
@@ -237,19 +242,28 @@ pub fn in_flight(session: &Session) -> Result<Option<Finding>, Failure> {
 
 /// A plan without errors that the checker admits.
 pub fn usable(planned: Planned) -> Result<check::Admitted, Failure> {
+    judged(planned).map_err(|refused| refused.1)
+}
+
+/// The same; or the plan that is refused, and why.
+fn judged(planned: Planned) -> Result<check::Admitted, Box<(Document, Failure)>> {
     let errors: Vec<_> = planned.findings.into_iter().filter(Finding::is_error).collect();
-    match errors.is_empty() {
-        true => admitted(planned.plan),
-        false => Err(Failure::of(errors, Sources::default())),
+    if !errors.is_empty() {
+        return Err(Box::new((planned.plan, Failure::of(errors, Sources::default()))));
     }
+    check::admit(planned.plan).map_err(|plan| {
+        let failure = refused(&plan);
+        Box::new((*plan, failure))
+    })
 }
 
 /// What the checker admits; else each error and each invariant that does not hold is a finding.
 pub fn admitted(plan: Document) -> Result<check::Admitted, Failure> {
-    check::admit(plan).map_err(|refused| {
-        let findings = broken(&refused);
-        Failure { exit: Exit::Refused, findings, sources: Sources::default() }
-    })
+    check::admit(plan).map_err(|plan| refused(&plan))
+}
+
+fn refused(plan: &Document) -> Failure {
+    Failure { exit: Exit::Refused, findings: broken(plan), sources: Sources::default() }
 }
 
 /// Each error of a plan, and each invariant that does not hold.
