@@ -33,7 +33,7 @@ pub fn fold(dir: &StateDir) -> Result<Folded, StateError> {
     };
     let ledger = ledger::read(dir)?;
     let known = ledger.known();
-    let plan = sha256_hex(&journal.plan);
+    let plan = Approved { digest: sha256_hex(&journal.plan), outside_window: journal.outside_window() };
     let logs = journal.in_plan_order().into_iter();
     let new = logs.filter(|log| !known.contains(&(journal.apply_id.as_str(), &log.step)));
     let mut batch: Vec<Line> = new.filter_map(|log| line(&journal, &plan, log)).collect();
@@ -51,8 +51,14 @@ pub fn fold(dir: &StateDir) -> Result<Folded, StateError> {
     Ok(Folded { appended, archived, findings })
 }
 
+/// What every line says of the plan. It is read once: a plan can be as long as its journal.
+struct Approved {
+    digest: String,
+    outside_window: Option<String>,
+}
+
 /// The ledger's line of a step that happened; none for one that did not, or that nobody knows of.
-fn line(journal: &Unfinished, plan: &str, log: &StepLog) -> Option<Line> {
+fn line(journal: &Unfinished, plan: &Approved, log: &StepLog) -> Option<Line> {
     match log.stage {
         Stage::Done | Stage::Failed => {}
         Stage::Began | Stage::Answered | Stage::Delivered | Stage::Refused | Stage::InDoubt => return None,
@@ -64,9 +70,9 @@ fn line(journal: &Unfinished, plan: &str, log: &StepLog) -> Option<Line> {
     };
     let finished = Finished {
         apply: journal.apply_id.clone(),
-        plan: Some(plan.to_owned()),
+        plan: Some(plan.digest.clone()),
         approvals: journal.approvals.clone(),
-        outside_window: journal.outside_window(),
+        outside_window: plan.outside_window.clone(),
         step: log.step.clone(),
         address: log.address.clone(),
         verb: log.verb,
