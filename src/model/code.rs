@@ -133,8 +133,8 @@ codes! {
         "A rotation can't work as it is written.",
         "Change the periods as the message says.";
     SPEC_PROTECTED = "tokenform::spec::protected", Error,
-        "A token is protected and has a rotation.",
-        "Remove `rotate`, or `protect: true`.";
+        "A token is protected and has a rotation, or `protect: false` stands below what is protected.",
+        "Remove `rotate` or `protect: false`, or the `protect: true` that the report shows.";
     SPEC_LOCKED_TOKEN = "tokenform::spec::locked_token", Error,
         "A token of an instance that is to refuse tokens has a rotation or a delivery.",
         "Remove it, or leave the instance on `external_api_auth: ANY`.";

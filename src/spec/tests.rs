@@ -387,6 +387,11 @@ fn protect_false_lifts_unless_another_word_for_the_object_protects_it() {
     let teams = "T: { protect: false }, U: { token: { protect: false } }, V: { protect: false, token: { protect: true } }";
     let instance = format!("{{ service: monitoring, protect: false, teams: {{ {teams} }} }}");
     assert_eq!(lifted(&ibm(&instance)), ["ibm.p.i", "ibm.p.i.team[\"T\"]", "ibm.p.i.team[\"U\"]"]);
+    let below = ["protected: false, true"];
+    assert_eq!(told(&lm("{ protect: true, api_tokens: { a: { protect: false } } }")), below);
+    assert_eq!(told(&ibm("{ service: monitoring, protect: true, teams: { T: { protect: false } } }")), below);
+    let token = "{ service: monitoring, teams: { T: { protect: true, token: { protect: false } } } }";
+    assert_eq!(told(&ibm(token)), below);
 }
 
 #[test]

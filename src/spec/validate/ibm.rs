@@ -186,7 +186,7 @@ fn instance(
     let region = checker.word(at, entry, "region", &spec.region, words::region);
     let guid = checker.word(at, entry, "guid", &spec.guid, words::guid);
     let mode = spec.external_api_auth.cloned();
-    checker.unprotect(at, &spec.protect);
+    checker.unprotect(at, entry, &spec.protect, None);
     let above = Above { protected: protection(entry, &spec.protect), locked: locked(entry, mode) };
     let mut teams = BTreeMap::new();
     let mut pins = BTreeMap::new();
@@ -222,14 +222,14 @@ fn locked(entry: &Entry, mode: Option<AuthMode>) -> Option<Span> {
 
 fn team(checker: &mut Checker<'_>, at: &Address, entry: &Entry, spec: &spec::Team, above: Above) -> Team {
     let own = protection(entry, &spec.protect);
-    checker.unprotect(at, &spec.protect);
+    checker.unprotect(at, entry, &spec.protect, above.protected);
     let mut team =
         Team { id: spec.id.cloned(), owner: None, rotate: None, deliver: Vec::new(), protect: own.is_some() };
     let (Some(token), Some(place)) = (spec.token.get(), entry.get("token")) else {
         return team;
     };
     let of_token = protection(place, &token.protect);
-    checker.unprotect(at, &token.protect);
+    checker.unprotect(at, place, &token.protect, own.or(above.protected));
     team.protect |= of_token.is_some();
     if team.protect {
         // one of the two says so

@@ -101,7 +101,7 @@ fn credential(
 
 fn user(checker: &mut Checker<'_>, at: &Address, entry: &Entry, spec: &spec::User) -> User {
     let above = protection(entry, &spec.protect);
-    checker.unprotect(at, &spec.protect);
+    checker.unprotect(at, entry, &spec.protect, None);
     let mut tokens = BTreeMap::new();
     for (kind, key, map) in [
         (TokenKind::ApiToken, "api_tokens", &spec.api_tokens),
@@ -142,7 +142,7 @@ fn token(
 ) -> Token {
     reenable(checker, at, entry, spec);
     let own = protection(entry, &spec.protect);
-    checker.unprotect(at, &spec.protect);
+    checker.unprotect(at, entry, &spec.protect, above);
     protected(checker, at, entry, own.or(above));
     absent(checker, at, entry, spec);
     Token {

@@ -85,11 +85,18 @@ impl Checker<'_> {
         self.tell(Finding::new(code, message).at(at).label(place, label));
     }
 
-    /// `protect: false` lifts what was protected before.
-    fn unprotect(&mut self, at: &Address, protect: &Given<bool>) {
-        if protect.get() == Some(&false) {
-            self.unprotect.insert(at.clone());
+    /// `protect: false` lifts what was protected before, unless it lies below what is protected.
+    fn unprotect(&mut self, at: &Address, entry: &Entry, protect: &Given<bool>, above: Option<Span>) {
+        if protect.get() != Some(&false) {
+            return;
         }
+        let Some(above) = above else {
+            self.unprotect.insert(at.clone());
+            return;
+        };
+        let message = "`protect: false` lifts nothing below what is protected";
+        let finding = Finding::new(code::SPEC_PROTECTED, message).at(at);
+        self.tell(finding.label(entry.place(&["protect"]), "lifts nothing").label(above, "protected here"));
     }
 
     /// Tells of a key that is needed and not there.
