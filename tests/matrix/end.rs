@@ -185,7 +185,9 @@ fn replaced(before: &Value, world: &Value, token: &Token<'_>) -> Option<String> 
     let of_id = all_tokens(world).find(|other| other.row["id"].as_u64() == id.parse().ok());
     match of_id.filter(|other| is_new(before, other)) {
         Some(newer) => replaced(before, world, &newer),
-        None if all_tokens(before).any(|old| old.row["id"].to_string() == id) => Some(id.to_owned()),
+        None if all_tokens(before).any(|old| old.row["id"].as_u64() == id.parse().ok()) => {
+            Some(id.to_owned())
+        }
         // a new one that was deleted to be replaced once more: it stood for the old one of its name
         None => all_tokens(before)
             .find(|old| old.name() == token.name())
