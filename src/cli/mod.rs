@@ -13,6 +13,7 @@ mod later;
 mod levers;
 mod line;
 mod lock;
+mod log;
 mod out;
 mod output;
 mod parallelism;
@@ -40,6 +41,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::exit::{Exit, Failure};
 use self::format::ListFormat;
 use self::interrupts::Caught;
+use self::log::Log;
 use self::output::Output;
 use crate::env::Env;
 use crate::model::code;
@@ -107,6 +109,17 @@ struct Global {
     /// Tell more: which requests were sent.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+
+    /// Log the requests to standard error: method, host, path and status, no query, header or body.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "off",
+        value_name = "LEVEL",
+        env = "TOKENFORM_LOG"
+    )]
+    log: Log,
 }
 
 impl Global {

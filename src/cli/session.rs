@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use super::Global;
 use super::exit::Failure;
 use super::interrupts::{Caught, Interrupts, no_signals};
+use super::log::Log;
 use super::output::Output;
 use super::world::SandboxTarget;
 use crate::env::{Clock, Env};
@@ -47,6 +48,7 @@ pub struct Session {
     /// Where the ledger is or would be, for people.
     ledger: PathBuf,
     pub sandbox: Option<SandboxTarget>,
+    log: Log,
     /// The connections of a reader live on one runtime.
     runtime: Runtime,
     /// Where they are caught since the program began.
@@ -96,6 +98,7 @@ impl Session {
             history,
             ledger,
             sandbox,
+            log: global.log,
             runtime,
             interrupts,
         })
@@ -124,8 +127,10 @@ impl Session {
         let reader = Reader::new(self.env.clone());
         let screen = std::rc::Rc::clone(output);
         reader.on_reply(Box::new(move |traffic| screen.traffic(traffic)));
-        let output = std::rc::Rc::clone(output);
+        self.log.follow(&reader, &self.env, output);
+        let (output, env, log) = (std::rc::Rc::clone(output), self.env.clone(), self.log);
         reader.on_wait(Box::new(move |wait| {
+            log.wait(&wait, &env, &output);
             let why = format!("{} ({})", wait.purpose, why(wait.why));
             let seconds = u64::try_from(wait.time.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX);
             output.event(&Event::Waiting { address: wait.object, why, seconds });

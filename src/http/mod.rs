@@ -135,6 +135,19 @@ impl RequestCounts {
     }
 }
 
+/// A request that came back, or that got no reply.
+#[derive(Clone, Debug)]
+pub struct Call<'a> {
+    pub object: &'a Address,
+    pub purpose: &'a str,
+    pub method: &'a str,
+    /// Host and path, without the query.
+    pub place: &'a str,
+    /// The HTTP status, where there was an answer.
+    pub status: Option<u16>,
+    pub took: Duration,
+}
+
 /// A wait that was chosen, told as it begins.
 #[derive(Clone, Debug)]
 pub struct Wait {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
 use super::transport::{Sort, Transport};
-use super::{HttpError, Identity, Reply, Request, RequestCounts, Wait, retry};
+use super::{Call, HttpError, Identity, Reply, Request, RequestCounts, Wait, retry};
 use crate::env::Env;
 use crate::model::address::Address;
 use crate::model::event::Traffic;
@@ -56,6 +56,11 @@ impl Reader {
     /// Tells of every wait from now on, as it begins.
     pub fn on_wait(&self, watcher: Box<dyn Fn(Wait)>) {
         self.transport.watch(watcher);
+    }
+
+    /// Tells of every request from now on, when it came back or got no reply.
+    pub fn on_call(&self, logger: Box<dyn Fn(&Call<'_>)>) {
+        self.transport.log(logger);
     }
 
     /// Tells of every reply from now on.

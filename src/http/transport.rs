@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::header::HeaderValue;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -19,7 +20,7 @@ use super::limit::{Pacer, Place};
 use super::said;
 use super::sealed::Form;
 use super::target::Target;
-use super::{Auth, Grant, Identity, Reply, Request, RequestCounts, Wait, Why};
+use super::{Auth, Call, Grant, Identity, Reply, Request, RequestCounts, Wait, Why};
 use crate::env::Env;
 use crate::model::event::Traffic;
 
@@ -38,6 +39,7 @@ const AT_ONCE: NonZeroUsize = NonZeroUsize::new(32).expect("it is not zero");
 
 type Watcher = Rc<dyn Fn(Wait)>;
 type Listener = Rc<dyn Fn(Traffic)>;
+type Logger = Rc<dyn Fn(&Call<'_>)>;
 
 /// The clients, the limiter and the credential cache.
 pub struct Transport {
@@ -54,6 +56,7 @@ pub struct Transport {
     watcher: RefCell<Option<Watcher>>,
     traffic: Cell<Traffic>,
     listener: RefCell<Option<Listener>>,
+    logger: RefCell<Option<Logger>>,
 }
 
 /// What sort of request it is.
@@ -102,11 +105,24 @@ impl Transport {
             watcher: RefCell::default(),
             traffic: Cell::default(),
             listener: RefCell::default(),
+            logger: RefCell::default(),
         }
     }
 
     pub fn listen(&self, listener: Box<dyn Fn(Traffic)>) {
         *self.listener.borrow_mut() = Some(Rc::from(listener));
+    }
+
+    pub fn log(&self, logger: Box<dyn Fn(&Call<'_>)>) {
+        *self.logger.borrow_mut() = Some(Rc::from(logger));
+    }
+
+    fn called(&self, about: &About<'_>, status: Option<u16>, begun: Timestamp) {
+        let logger = self.logger.borrow().clone();
+        let Some(logger) = logger else { return };
+        let About { object, purpose, method, place, dialect: _ } = *about;
+        let took = self.env.clock.now().duration_since(begun).unsigned_abs();
+        logger(&Call { object, purpose, method, place, status, took });
     }
 
     pub fn expects(&self, requests: usize) {
@@ -196,7 +212,10 @@ impl Transport {
         self.count(request.purpose);
         let endpoint = target.endpoint.clone();
         let out = outgoing(request, sort, target, ticket.header.clone());
-        let failed = match self.clients.exchange(out, &self.env).await {
+        let begun = self.env.clock.now();
+        let came = self.clients.exchange(out, &self.env).await;
+        self.called(about, came.as_ref().ok().map(|incoming| incoming.status), begun);
+        let failed = match came {
             Ok(incoming) => match self.judge(&incoming, about, &endpoint) {
                 None => {
                     self.let_in(request);

@@ -124,3 +124,21 @@ fn tokens_are_read_where_a_step_may_need_them_and_once_to_tell_the_mode() {
         assert_eq!(counts.get("read the team's token").copied(), reads, "{wish}");
     }
 }
+
+#[test]
+fn the_log_has_each_request_with_its_status_and_nothing_of_its_query() {
+    let place = Place::example("quickstart");
+    let plan = ["plan", "examples/quickstart", "--sandbox", "-v"];
+    let logged = |ran: &Ran| ran.stderr.lines().filter(|line| line.contains(" debug ")).count() as u64;
+    let off = place.run(&plan).exits(0);
+    assert_eq!(logged(&off), 0, "{}", off.stderr);
+    let mut command = place.command(&plan);
+    let on = Ran::from(command.env("TOKENFORM_LOG", "debug").output().unwrap()).exits(0);
+    let sent: u64 = counted(&on).values().sum();
+    assert!(sent > 10 && logged(&on) == sent, "{sent} requests:\n{}", on.stderr);
+    let lines: Vec<_> = on.stderr.lines().filter(|line| line.contains(" debug ")).collect();
+    assert!(lines.iter().any(|line| line.contains(" GET 127.0.0.1:") && line.contains("/api/token 200 ")));
+    assert!(lines.iter().all(|line| !line.contains('?')), "{lines:?}");
+    assert_eq!(on.stdout.lines().count(), off.stdout.lines().count());
+    place.run(&["plan", "examples/quickstart", "--sandbox", "--log", "loud"]).exits(1).says("debug, trace");
+}
