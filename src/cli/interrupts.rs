@@ -20,7 +20,8 @@ pub struct Interrupts {
     signals: RefCell<[Signal; 2]>,
 }
 
-/// A runtime that catches interrupts already. What comes before somebody waits for them is kept.
+/// A runtime that catches interrupts already. What comes before somebody waits for them is kept; a command that
+/// never waits for them could not be interrupted any more, since they stay caught.
 pub struct Caught {
     pub runtime: Runtime,
     pub interrupts: io::Result<Interrupts>,

@@ -172,7 +172,7 @@ pub fn main() -> ExitCode {
 pub fn run_with(args: Vec<OsString>, env: Env) -> ExitCode {
     let streams = asks_for_events(&args);
     // Before anything else, so that an interrupt ends a run in order from its first moment.
-    let caught = args.iter().any(|arg| CHANGES.iter().any(|name| *arg == **name)).then(Caught::new);
+    let caught = args.get(1).is_some_and(|word| *word == *"apply" || *word == *"resume").then(Caught::new);
     let cli = match parsed(args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, streams, &env),
@@ -193,9 +193,6 @@ pub fn run_with(args: Vec<OsString>, env: Env) -> ExitCode {
     output.end(exit);
     ExitCode::from(exit.code())
 }
-
-/// Commands that change something, and so end in order.
-const CHANGES: [&str; 3] = ["apply", "resume", "unlock"];
 
 /// How a run ends whose data may be lost. What an apply has done counts for more than what was
 /// printed of it, so it keeps its own code.

@@ -102,6 +102,12 @@ fn resets(server: &Server) -> usize {
     server.effects().iter().filter(|effect| *effect == "reset").count()
 }
 
+/// How many token reads have come.
+fn reads(server: &Server) -> usize {
+    let tape = server.ask("GET /__sandbox/tape", "");
+    tape.as_array().unwrap().iter().filter(|call| call["path"] == "/api/token").count()
+}
+
 /// Goes on, and ends where one run would: each key reset once and delivered.
 #[track_caller]
 fn goes_on(place: &Place, server: &Server) {
@@ -214,4 +220,24 @@ fn at_the_prompt_and_while_it_reads_nothing_was_sent() {
     signal(&child, Signal::INT);
     ended(child).exits(130).says("nothing was sent");
     assert_eq!(server.effects(), [] as [&str; 0]);
+}
+
+#[test]
+fn a_command_that_only_reads_ends_at_once_whatever_words_are_beside_it() {
+    let (place, server) = place(&slow("path: /api/token, times: 0", 20), POST, FILE);
+    place.write("apply/tokens.yaml", &place.read("spec/tokens.yaml"));
+    let spec = place.read("spec/tokens.yaml");
+    let instances = spec.lines().filter(|line| !line.trim_start().starts_with(['O', 'T']));
+    let instances: Vec<_> = instances.take_while(|line| !line.starts_with("destinations")).collect();
+    let locked = instances.join("\n").replace("        teams:", "        external_api_auth: IAM_ONLY");
+    place.write("locked/tokens.yaml", &locked);
+    let unlock = ["unlock", "a", "locked", "--reason", "INC-7", "-o", "unlock.plan"];
+    for args in [&["plan", "apply"][..], &["plan", "spec"], &unlock] {
+        let before = reads(&server);
+        let child = start(&place, &server, args);
+        wait_until("it reads", || reads(&server) > before);
+        signal(&child, Signal::INT);
+        let ran = ended(child);
+        assert_eq!(ran.code, -1, "{args:?} is ended by the signal:\n{}", ran.all());
+    }
 }
