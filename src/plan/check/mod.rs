@@ -14,7 +14,9 @@ mod unlisted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::document::{CallerEvidence, Covered, Evidence, Invariant, Plan, PlanFinding, VisibleTeams};
+use super::document::{
+    CallerEvidence, Covered, EnabledCount, Evidence, Invariant, Plan, PlanFinding, VisibleTeams,
+};
 use crate::model::address::Address;
 use crate::model::finding::Severity;
 use crate::model::step::{Rule, Shape, Step, StepId};
@@ -86,6 +88,8 @@ struct View<'a> {
     by_object: BTreeMap<&'a Address, Vec<&'a Step>>,
     /// Tokens that the spec does not declare.
     unlisted: BTreeMap<&'a Address, &'a UnlistedToken>,
+    /// The enabled tokens of each managed name.
+    counts: BTreeMap<&'a Address, &'a EnabledCount>,
 }
 
 impl<'a> View<'a> {
@@ -98,7 +102,9 @@ impl<'a> View<'a> {
         let declared: BTreeSet<_> = plan.evidence.scope.iter().collect();
         let unlisted = plan.unlisted.iter().filter(|row| !declared.contains(&row.address));
         let unlisted = unlisted.map(|row| (&row.address, row)).collect();
-        Self { plan, steps: &plan.steps, evidence: &plan.evidence, position, by_object, unlisted }
+        // of several rows of one name the first counts
+        let counts = plan.evidence.enabled_counts.iter().rev().map(|count| (&count.address, count)).collect();
+        Self { plan, steps: &plan.steps, evidence: &plan.evidence, position, by_object, unlisted, counts }
     }
 
     fn of_verb(&self, verb: Verb) -> impl Iterator<Item = &'a Step> {

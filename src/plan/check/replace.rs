@@ -15,7 +15,7 @@ pub(super) fn is_one(step: &Step) -> bool {
 /// Every step of a replacement is one that the spec asks for, and belongs to a whole one.
 pub(super) fn replacements(view: &View<'_>, breaks: &mut Vec<String>) {
     for step in view.steps.iter().filter(|step| is_one(step)) {
-        let count = view.evidence.enabled_counts.iter().find(|count| count.address == step.address);
+        let count = view.counts.get(&step.address).copied();
         let why = match count.filter(|count| count.replaces) {
             None => Some("deletes first, which the spec does not ask for".to_owned()),
             Some(_) if !step.guards.is_empty() => {

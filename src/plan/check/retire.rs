@@ -1,7 +1,5 @@
 //! I1: a replaced token goes only after the one that replaced it is in place, by an edge or by a guard.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use super::{View, has_need, replace, token_id, unlisted};
@@ -14,12 +12,10 @@ use crate::model::verb::Verb;
 /// retirement that carries its evidence. The numbers of a guard must hold at the time of the plan; right
 /// before the step they are judged again.
 pub(super) fn retirements(view: &View<'_>, breaks: &mut Vec<String>) {
-    let counts: BTreeMap<_, _> =
-        view.evidence.enabled_counts.iter().rev().map(|count| (&count.address, count)).collect();
     let declared = view.steps.iter().filter(|step| unlisted::row(view, &step.address).is_none());
     for step in declared.filter(|step| !replace::is_one(step)) {
         let retires = step.shape == Some(Shape::Overlap) && step.verb != Verb::Issue;
-        let count = counts.get(&step.address).copied();
+        let count = view.counts.get(&step.address).copied();
         let why = match (retires, count) {
             (true, None) => Some("retires a token of a name that nobody counted".to_owned()),
             (true, Some(count)) => retirement(view, step, count),
