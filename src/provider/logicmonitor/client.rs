@@ -133,7 +133,7 @@ impl<'a> Client<'a> {
         object: &Address,
         owner: u64,
     ) -> Result<Vec<TokenRow>, Box<Finding>> {
-        let path = format!("/setting/admins/{owner}/apitokens");
+        let path = tokens_path(Some(owner));
         let (purpose, fields) = ("read the bearer tokens", TOKEN_FIELDS_AND_KEY);
         self.list(List { object, purpose, path: &path, fields, bearer: true }, None).await
     }
