@@ -74,7 +74,7 @@ Exit codes:
     0  done, or no changes, or only waiting
     1  error, usage included
     2  changes pending (only with `plan --detailed-exitcode`)
-    3  refused by a rule, limit, protection or seal
+    3  refused by a rule, limit, protection, policy, change window or seal
     4  stale: spec or live state moved since the plan, or it expired
     5  the state lock is held
     6  partial: some steps failed or are in doubt
