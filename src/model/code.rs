@@ -141,6 +141,9 @@ codes! {
     SPEC_ABSENT_TOKEN = "tokenform::spec::absent_token", Error,
         "A token that is to be absent has a rotation or a delivery.",
         "Remove it, or change `status`.";
+    SPEC_SECOND_OWNER = "tokenform::spec::second_owner", Error,
+        "A `second_owner` can't hold the next token of this name.",
+        "Name another user with the same roles that holds no other bearer token.";
     SPEC_CHANGES = "tokenform::spec::changes", Error,
         "A change window or a freeze can't be as it is written.",
         "Change it as the message says.";

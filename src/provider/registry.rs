@@ -40,7 +40,10 @@ pub fn drafts(cx: Context<'_>, desired: &Desired, snapshot: &Snapshot) -> Vec<Dr
     for (at, connection) in &desired.logicmonitor {
         let callers = callers.iter().find(|row| row.connection == *at);
         let read = snapshot.portals.get(at).cloned().unwrap_or_default();
-        let portal = logicmonitor::draft::Portal { connection, callers, read: &read };
+        let robots = &logicmonitor::owners::robots(connection, snapshot);
+        let holders = &logicmonitor::owners::Holders::new(at, snapshot);
+        let portal =
+            logicmonitor::draft::Portal { connection, callers, read: &read, robots, holders, snapshot };
         for (address, want) in &connection.users {
             let draft = |live: &_| logicmonitor::draft::user(cx, address, portal, want, live);
             drafts.extend(observed(address, snapshot, cx.history, snapshot.users.get(address), draft));
@@ -50,8 +53,10 @@ pub fn drafts(cx: Context<'_>, desired: &Desired, snapshot: &Snapshot) -> Vec<Dr
     {
         let read = snapshot.portals.get(at).cloned().unwrap_or_default();
         let callers = callers.iter().find(|row| row.connection == *at);
+        let (connection, robots) = (&desired.logicmonitor[at], &BTreeSet::new());
+        let holders = &logicmonitor::owners::Holders::new(at, snapshot);
         let portal =
-            logicmonitor::draft::Portal { connection: &desired.logicmonitor[at], callers, read: &read };
+            logicmonitor::draft::Portal { connection, callers, read: &read, robots, holders, snapshot };
         let mut draft = Draft::default();
         logicmonitor::draft::unlisted::unlisted(cx, address, portal, None, live, &mut draft);
         drafts.push(draft);

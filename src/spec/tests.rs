@@ -480,6 +480,38 @@ fn nothing_overlaps_where_the_old_token_goes_first() {
 }
 
 #[test]
+fn a_second_owner_is_another_user_that_holds_one_bearer_token_of_one_name() {
+    let users = |users: &str| {
+        format!(
+            "version: 1\nlogicmonitor: {{ a: {{ account: a, credential: {{ bearer: {{ env: K }} }}, users: {{ {users} }} }} }}\n"
+        )
+    };
+    let loaded =
+        load_text(&users("x: { bearer_tokens: { t: { second_owner: y } } }, z: { api_tokens: { t: {} } }"))
+            .unwrap();
+    let connection = loaded.desired.logicmonitor.values().next().unwrap();
+    let (at, second) = connection.users.iter().nth(1).unwrap();
+    assert_eq!(at.to_string(), "logicmonitor.a.y", "it is declared");
+    assert_eq!(second.lends.as_ref().unwrap().token.to_string(), "logicmonitor.a.x.bearer_token[\"t\"]");
+    let told = |text: &str| told(&users(text));
+    let t = |owner: &str| format!("bearer_tokens: {{ t: {{ second_owner: {owner} }} }}");
+    assert_eq!(told("x: { api_tokens: { t: { second_owner: y } } }"), ["second_owner: y"]);
+    assert_eq!(told(&format!("x: {{ {} }}", t("x"))), ["second_owner: x"]);
+    assert_eq!(told(&format!("x: {{ {} }}", t("''"))), ["bad_value: ''"]);
+    assert_eq!(told(&format!("x: {{ {} }}, y: {{ {} }}", t("b"), t("b"))), ["second_owner: b, b"]);
+    assert_eq!(
+        told(&format!("x: {{ {} }}, y: {{ bearer_tokens: {{ u: {{}} }} }}", t("y"))),
+        ["second_owner: y"]
+    );
+    let rotates = "bearer_tokens: { t: { second_owner: y, rotate: {} } }";
+    assert_eq!(told(&format!("x: {{ {rotates} }}, y: {{ protect: true }}")), ["protected: y"]);
+    assert_eq!(
+        told(&format!("x: {{ {} }}, y: {{ id: 4, api_tokens: {{ u: {{}} }} }}", t("y"))),
+        [] as [&str; 0]
+    );
+}
+
+#[test]
 fn unlisted_tokens_are_read_and_what_takes_them_needs_a_measure_of_disuse() {
     let wish = |wish: &str| {
         format!(

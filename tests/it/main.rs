@@ -38,6 +38,7 @@ mod refusals;
 mod replace;
 mod requests;
 mod resume;
+mod second_owner;
 mod server;
 mod snapshot;
 mod support;

@@ -44,7 +44,7 @@ pub fn add_portal(
         domain: "logicmonitor.com".into(),
         endpoint: None,
         credential: lm::Credential::Bearer(SecretRef::Env("LM".into())),
-        users: BTreeMap::from([(user.clone(), lm::User { id: None, protect: false, tokens })]),
+        users: BTreeMap::from([(user.clone(), lm::User { id: None, protect: false, tokens, lends: None })]),
         unlisted: None,
     };
     world.desired.logicmonitor.insert(at.clone(), connection);
@@ -91,6 +91,7 @@ pub fn wanted(status: Option<TokenStatus>) -> lm::Token {
         deliver: vec![to("KEY")],
         protect: false,
         reenable: false,
+        second_owner: None,
     }
 }
 

@@ -21,6 +21,7 @@ mod protect;
 mod replace;
 mod retire;
 mod rotate;
+mod second_owner;
 mod target;
 mod team_tokens;
 mod unlisted;

@@ -7,7 +7,9 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
 use super::mutants::Score;
-use super::{amended, callers, check, incident, protect, replace, retire, unlisted, unlock, worlds};
+use super::{
+    amended, callers, check, incident, protect, replace, retire, second_owner, unlisted, unlock, worlds,
+};
 use crate::model::finding::Finding;
 use crate::plan::check::admit;
 use crate::plan::document::Plan;
@@ -26,6 +28,8 @@ fn the_checker_alone_finds_every_harmful_mutant() {
         ("a predecessor is disabled", retire::due_to_disable()),
         ("a predecessor is deleted", retire::due_to_delete()),
         ("a token is replaced", replace::world()),
+        ("a token whose second owner is next", second_owner::due()),
+        ("a token of a second owner is retired", second_owner::replaced()),
         ("a protection is lifted", protect::lifting()),
         ("the credential of another connection", callers::rotated_elsewhere()),
         ("tokens that nobody declares", unlisted::disabled_and_deleted()),

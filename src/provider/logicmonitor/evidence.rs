@@ -10,6 +10,7 @@ use crate::model::vocabulary::TokenStatus;
 use crate::provider::fields::Bound;
 use crate::provider::logicmonitor::draft::seen;
 use crate::provider::logicmonitor::draft::unlisted::{of_user, others};
+use crate::provider::logicmonitor::owners::Owners;
 use crate::provider::logicmonitor::state::{
     Connection, LiveUser, Token, TokenKind, User, tokens_digest, tokens_fields,
 };
@@ -27,7 +28,7 @@ pub fn managed(desired: &Desired, snapshot: &Snapshot) -> Vec<Managed> {
     let row = |(at, connection): (&Address, &Connection)| {
         let live = |(at, want)| Some((want, present(snapshot, at)?));
         let users = connection.users.iter().filter_map(live);
-        let tokens = users.map(|(want, live): (&User, _)| seen(want, live)).sum();
+        let tokens = users.map(|(want, live): (&User, _)| seen(want, live, snapshot)).sum();
         Managed { connection: at.clone(), tokens, instances: 0 }
     };
     desired.logicmonitor.iter().map(row).collect()
@@ -74,7 +75,7 @@ pub fn bound(
         if let Some(live) = present(snapshot, address) {
             rows.user(address, live);
             for (token, want) in &want.tokens {
-                rows.token(token, live, want.kind, want.id);
+                rows.token(token, Owners::of(want, live, snapshot), want.kind, want.id);
             }
             let wish = desired.logicmonitor.get(&address.of_connection());
             if wish.is_some_and(|connection| connection.unlisted.is_some()) {
@@ -104,9 +105,9 @@ impl Rows<'_> {
         }
     }
 
-    fn token(&mut self, at: &Address, live: &LiveUser, kind: TokenKind, pin: Option<u64>) {
+    fn token(&mut self, at: &Address, owners: Owners<'_>, kind: TokenKind, pin: Option<u64>) {
         if self.asked.contains(at) {
-            let tokens = live.bound(kind, at.name(), pin);
+            let tokens = owners.bound(kind, at.name(), pin);
             let bound = Bound { digest: tokens_digest(&tokens, self.key), fields: tokens_fields(&tokens) };
             self.rows.push((at.clone(), bound));
         }
@@ -115,7 +116,7 @@ impl Rows<'_> {
     /// The tokens of a user that the spec does not declare.
     fn unlisted(&mut self, user: &Address, want: Option<&User>, live: &LiveUser) {
         for (at, token) in of_user(user, want, live) {
-            self.token(&at, live, token.kind, Some(token.id));
+            self.token(&at, Owners::only(live), token.kind, Some(token.id));
         }
     }
 }

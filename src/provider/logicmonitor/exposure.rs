@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::evidence::callers;
-use super::state::{Connection, LiveToken, LiveUser, User};
+use super::owners::Owners;
+use super::state::{Connection, LiveToken, LiveUser, Token, TokenKind, User};
 use crate::model::address::Address;
 use crate::model::exposure::{Cause, Incident, NotRotated};
 use crate::model::observed::Observed;
@@ -13,8 +14,11 @@ use crate::provider::state::{Desired, Rotate, Snapshot};
 
 /// When a token was last used, by the address of its name or of its user.
 pub fn last_used(snapshot: &Snapshot, address: &Address, id: u64) -> Option<Timestamp> {
-    let user = snapshot.users.get(&address.lane()).and_then(Observed::present)?;
-    user.tokens.iter().find(|token| token.id == id)?.last_used_on
+    let own = snapshot.users.get(&address.lane());
+    // its second owner has it otherwise
+    let portal = snapshot.users.iter().filter(|(at, _)| at.same_connection(address)).map(|(_, user)| user);
+    let users = own.into_iter().chain(portal).filter_map(Observed::present);
+    users.flat_map(|user| &user.tokens).find(|token| token.id == id)?.last_used_on
 }
 
 /// Credentials, tokens that were replaced and still work, and tokens that no declared name stands
@@ -42,14 +46,17 @@ pub fn besides(
         rows.extend(credential(at, connection, snapshot, incident, callers));
         for (address, want) in &connection.users {
             if let Some(live) = snapshot.users.get(address).and_then(Observed::present) {
-                let own = |(at, token): (&Address, _)| of_name(at, token, live, incident, rotated, callers);
+                let own = |(at, token): (&Address, &Token)| {
+                    let owners = Owners::of(token, live, snapshot);
+                    of_name(at, token, owners, incident, rotated, callers)
+                };
                 rows.extend(want.tokens.iter().filter(|(at, _)| incident.covers(at)).filter_map(own));
                 rows.extend(unlisted(address, want, live, incident, callers));
             }
         }
     }
     for (address, live) in &snapshot.others {
-        let nothing = User { id: None, protect: false, tokens: BTreeMap::new() };
+        let nothing = User { id: None, protect: false, tokens: BTreeMap::new(), lends: None };
         rows.extend(unlisted(
             address,
             &nothing,
@@ -96,15 +103,15 @@ fn credential(
 /// Tokens of a declared name that were replaced, or that are disabled.
 fn of_name(
     at: &Address,
-    want: &super::state::Token,
-    live: &LiveUser,
+    want: &Token,
+    owners: Owners<'_>,
     incident: &Incident,
     rotated: &BTreeMap<Address, u64>,
     callers: &BTreeSet<u64>,
 ) -> Option<NotRotated> {
     let now = rotated.get(at);
     let replaces = want.rotate.as_ref().is_some_and(Rotate::replaces);
-    let exposed = live.bound(want.kind, at.name(), want.id);
+    let exposed = owners.bound(want.kind, at.name(), want.id);
     let exposed: Vec<_> = exposed.into_iter().filter(|t| incident.exposes(t.created_on)).collect();
     let works = exposed.iter().filter(|token| token.enabled());
     let works: Vec<u64> = works.map(|token| token.id).filter(|id| Some(id) != now).collect();
@@ -113,6 +120,8 @@ fn of_name(
     };
     let cycle = "it was replaced; `overlap` and `idle` of its `rotate` say when the next applies disable it, \
                  and shorten that";
+    let in_turn = "its next one can be made when the one that it replaced is gone from its other owner: `overlap`, \
+                   `idle` and `soak` say when, or delete that one in the portal";
     let in_use = "it is what tokenform logs in with, and `strategy: replace` would delete it: `strategy: overlap` \
                   rotates it";
     match (works.is_empty(), now) {
@@ -121,6 +130,7 @@ fn of_name(
         (false, None) if replaces && works.iter().any(|id| callers.contains(id)) => {
             row(Cause::Credential, in_use, works)
         }
+        (false, None) if owners.second.is_some() && works.len() > 1 => row(Cause::Retiring, in_turn, works),
         (false, _) => row(Cause::Retiring, cycle, works),
         (true, None) if !exposed.is_empty() => {
             let ids = exposed.iter().map(|token| token.id).collect();
@@ -149,8 +159,11 @@ fn unlisted(
     (incident.covers(address) && !row.token_ids.is_empty()).then_some(row)
 }
 
-/// Ids of the live tokens that declared names stand for.
+/// Ids of a user's live tokens that declared names stand for: its own, and one that it is the second owner
+/// of.
 pub fn declared(want: &User, live: &LiveUser) -> BTreeSet<u64> {
-    let bound = want.tokens.iter().flat_map(|(at, token)| live.bound(token.kind, at.name(), token.id));
-    bound.map(|token| token.id).collect()
+    let own = want.tokens.iter().flat_map(|(at, token)| live.bound(token.kind, at.name(), token.id));
+    let lent = want.lends.iter();
+    let lent = lent.flat_map(|lent| live.bound(TokenKind::BearerToken, lent.token.name(), lent.id));
+    own.chain(lent).map(|token| token.id).collect()
 }

@@ -3,26 +3,29 @@
 use jiff::Timestamp;
 
 use super::audit_log::{self, Watch, Watched};
-use super::state::{LiveToken, LiveUser};
+use super::owners::Owners;
+use super::state::LiveToken;
 use super::steps::Task;
 use crate::http::Reader;
 use crate::model::guard::Guard;
 use crate::model::vocabulary::Period;
 
-/// Why a guard of the step no longer holds; `None` if all hold.
-pub async fn broken(reader: &Reader, task: &Task<'_>, user: &LiveUser) -> Option<String> {
+/// Why a guard of the step no longer holds; `None` if all hold. The first of the owners is whose token the
+/// step is on.
+pub async fn broken(reader: &Reader, task: &Task<'_>, owners: Owners<'_>) -> Option<String> {
+    let user = owners.first;
     let now = task.cx.env.clock.now();
     for guard in &task.step.guards {
         let why = match guard {
             Guard::OldIdle { token_id, at_least, .. } => {
-                find(user, *token_id).and_then(|old| used(old, *at_least, now))
+                find(owners, *token_id).and_then(|old| used(old, *at_least, now))
             }
             Guard::SuccessorInPlace { token_id, issued_at, overlap, .. } => {
-                in_place(find(user, *token_id), *token_id, overlap.after(*issued_at), now)
+                in_place(find(owners, *token_id), *token_id, overlap.after(*issued_at), now)
             }
             Guard::DisabledFor { token_id, at_least, since } => {
                 let until = at_least.after(*since);
-                let enabled = find(user, *token_id).is_some_and(LiveToken::enabled);
+                let enabled = find(owners, *token_id).is_some_and(LiveToken::enabled);
                 if enabled {
                     Some(format!("id {token_id} is enabled again"))
                 } else {
@@ -44,8 +47,8 @@ pub async fn broken(reader: &Reader, task: &Task<'_>, user: &LiveUser) -> Option
     None
 }
 
-fn find(user: &LiveUser, id: u64) -> Option<&LiveToken> {
-    user.tokens.iter().find(|token| token.id == id)
+fn find(owners: Owners<'_>, id: u64) -> Option<&LiveToken> {
+    owners.tokens().find(|token| token.id == id)
 }
 
 fn used(old: &LiveToken, at_least: Period, now: Timestamp) -> Option<String> {

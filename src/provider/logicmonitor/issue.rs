@@ -109,9 +109,10 @@ fn refused(failure: Failure, task: &Task<'_>) -> Failure {
             let max_age = task.max_age().map_or(String::new(), |age| format!("max_age: {age}, "));
             let help = match task.step.shape {
                 Some(Shape::Overlap) => format!(
-                    "If the portal allows one bearer token for each user, write `rotate: {{ {max_age}strategy: \
-                     replace }}` for {}: it deletes the old token first and accepts the outage. If bearer tokens are \
-                     not available on this portal, use an API token.",
+                    "If the portal allows one bearer token for each user, there are two ways for {}: `second_owner: \
+                     USER` beside `rotate` names another user with the same roles, and both hold the token in turn; \
+                     `rotate: {{ {max_age}strategy: replace }}` deletes the old token first and accepts the outage. If \
+                     bearer tokens are not available on this portal, use an API token.",
                     task.step.address
                 ),
                 _ => "Bearer tokens may not be available on this portal, or its user may have one at a time."

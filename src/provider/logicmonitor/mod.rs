@@ -10,6 +10,7 @@ pub mod exposure;
 mod guards;
 mod issue;
 pub mod note;
+pub mod owners;
 pub mod read;
 mod retire;
 #[cfg(test)]

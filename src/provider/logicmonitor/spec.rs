@@ -79,6 +79,9 @@ pub struct Token {
     pub protect: Given<bool>,
     /// Whether a token that was disabled elsewhere is enabled again without a review.
     pub reenable: Given<Reenable>,
+    /// For a portal that allows one bearer token for each user: another user, with the same roles, that holds
+    /// the next token while this one holds the present one, and so on in turn.
+    pub second_owner: Given<String>,
 }
 
 /// When a token that was disabled elsewhere is enabled again without a review.

@@ -133,6 +133,17 @@ pub struct User {
     pub protect: bool,
     /// By the token's address.
     pub tokens: BTreeMap<Address, Token>,
+    /// The name of another user that this one is the second owner of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lends: Option<Lent>,
+}
+
+/// A bearer token's name, at its second owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lent {
+    pub token: Address,
+    /// Its pin.
+    pub id: Option<u64>,
 }
 
 /// What a portal tells besides users and tokens, where there was a reason to ask.
@@ -189,6 +200,9 @@ pub struct Token {
     /// Enabled again without a review, whoever has disabled it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reenable: bool,
+    /// The user that holds each second token of the name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_owner: Option<Address>,
 }
 
 /// A user as read, with all tokens of both kinds.

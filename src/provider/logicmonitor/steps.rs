@@ -1,7 +1,8 @@
 //! Runs one step on a LogicMonitor token: issue, enable, disable or delete (contract logicmonitor 9).
 //!
 //! A step on `…api_token["NAME"]` or `…bearer_token["NAME"]` has the parameters `user_id` and, for an
-//! issue, `predecessor` (0: none), for the others `token_id`; one that also writes a mark into the note
+//! issue, `predecessor` (0: none), for the others `token_id`; where the name has a second owner,
+//! `second_owner` and, which of the two the step is on, `token_owner`; one that also writes a mark into the note
 //! has `mark` and `note`, the note as it was; one on a replaced token has `successor`.
 
 use std::time::Duration;
@@ -10,10 +11,12 @@ use jiff::Timestamp;
 
 use super::client::{Client, Target};
 use super::note::Mark;
+use super::owners::Owners;
 use super::state::{Connection, DISABLED, ENABLED, LiveToken, LiveUser, TokenKind, tokens_digest};
 use super::wire::TokenRow;
 use super::{callers, guards, issue, retire};
 use crate::http::{HttpError, Reader, Sent, Writer};
+use crate::model::address::Address;
 use crate::model::code::{
     Code, HTTP_CALL, LM_NOT_PROVED, LM_UNKNOWN_STATUS, PLAN_NAME_NOT_FOUND, PLAN_OWNER_REFUSED,
     SEAL_MALFORMED,
@@ -35,6 +38,10 @@ async fn read_again(reader: &Reader, cx: &Context<'_>, step: &Step) -> Result<Pr
     let task = Task::of(cx, step)?;
     let client = task.client(reader);
     let user = client.owner(&step.address, task.user).await?;
+    let other = match task.other {
+        Some((_, id)) => Some(client.owner(&step.address, id).await?),
+        None => None,
+    };
     let mut facts = Facts::default();
     match step.verb {
         Verb::Issue => {
@@ -65,12 +72,16 @@ async fn read_again(reader: &Reader, cx: &Context<'_>, step: &Step) -> Result<Pr
         }
     }
     let pin = step.params.get("pin").and_then(|pin| pin.parse().ok());
-    let bound = user.bound(task.kind, task.name, pin);
-    let live = vec![
-        Expect { address: step.address.lane(), digest: user.digest(cx.key) },
+    let owners = Owners { first: &user, second: other.as_ref() };
+    let bound = owners.bound(task.kind, task.name, pin);
+    let mut live = vec![
+        Expect { address: task.owner.clone(), digest: user.digest(cx.key) },
         Expect { address: step.address.clone(), digest: tokens_digest(&bound, cx.key) },
     ];
-    let deferred = guards::broken(reader, &task, &user).await;
+    if let (Some((address, _)), Some(user)) = (&task.other, &other) {
+        live.push(Expect { address: address.clone(), digest: user.digest(cx.key) });
+    }
+    let deferred = guards::broken(reader, &task, owners).await;
     Ok(Prepared { live, facts, hold: Hold::Nothing, deferred })
 }
 
@@ -192,7 +203,11 @@ pub fn patience(_step: &Step, phase: Phase) -> Patience {
 pub(super) struct Task<'a> {
     pub cx: &'a Context<'a>,
     pub step: &'a Step,
+    /// Whose token the step is on.
     pub user: u64,
+    owner: Address,
+    /// The other user of a name with two.
+    other: Option<(Address, u64)>,
     pub kind: TokenKind,
     pub name: &'a str,
     pub connection: &'a Connection,
@@ -207,7 +222,20 @@ impl<'a> Task<'a> {
         let connection = connection.ok_or_else(|| unfit("is of a connection that the spec does not have"))?;
         let (kind, name) = step.address.item_parts().ok_or_else(|| unfit("is about no token"))?;
         let kind = TokenKind::parse(kind).ok_or_else(|| unfit("is about no kind of token"))?;
-        Ok(Self { cx, step, user: number(step, "user_id")?, kind, name, connection })
+        let first = (step.address.lane(), number(step, "user_id")?);
+        let task = |(owner, user), other| Self { cx, step, user, owner, other, kind, name, connection };
+        if !step.params.contains_key("second_owner") {
+            return Ok(task(first, None));
+        }
+        let lender = connection.users.get(&first.0).and_then(|user| user.tokens.get(&step.address));
+        let lender = lender.and_then(|token| token.second_owner.clone());
+        let lender = lender.ok_or_else(|| unfit("has a second owner that the spec does not have"))?;
+        let second = (lender, number(step, "second_owner")?);
+        match number(step, "token_owner")? {
+            id if id == first.1 => Ok(task(first, Some(second))),
+            id if id == second.1 => Ok(task(second, Some(first))),
+            _ => Err(unfit("is on a token of neither owner")),
+        }
     }
 
     /// The declared `max_age` of the step's token.

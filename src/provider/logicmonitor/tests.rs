@@ -284,7 +284,7 @@ fn acme() -> Address {
 }
 
 fn connection(origin: &str, credential: Credential) -> Connection {
-    let user = |id| User { id, protect: false, tokens: BTreeMap::new() };
+    let user = |id| User { id, protect: false, tokens: BTreeMap::new(), lends: None };
     let users = [
         (acme().owner("svc-ci"), user(None)),
         (acme().owner("pinned"), user(Some(33))),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::rotation::{Replaced, protected, protection, rotate};
+use super::second_owner::{lend, second_owner};
 use super::{Checker, delivery, pairs, words};
 use crate::model::address::Address;
 use crate::model::code;
@@ -44,6 +45,7 @@ pub fn connection(
         let user = user(checker, &address, place, user_spec);
         users.insert(address, user);
     }
+    lend(checker, entry, &mut users);
     let connection = Connection {
         account: account.unwrap_or_else(|| entry.key.clone()),
         domain: domain.unwrap_or_else(|| DOMAIN.to_owned()),
@@ -109,7 +111,7 @@ fn user(checker: &mut Checker<'_>, at: &Address, entry: &Entry, spec: &spec::Use
     ] {
         tokens.extend(tokens_of(checker, at, entry.get(key), kind, map, above));
     }
-    User { id: spec.id.cloned(), protect: above.is_some(), tokens }
+    User { id: spec.id.cloned(), protect: above.is_some(), tokens, lends: None }
 }
 
 fn tokens_of(
@@ -153,6 +155,7 @@ fn token(
         deliver: delivery::deliveries(checker, at, entry, &spec.deliver, kind == TokenKind::ApiToken),
         protect: own.is_some(),
         reenable: spec.reenable.get().is_some(),
+        second_owner: second_owner(checker, at, entry, kind, &spec.second_owner),
     }
 }
 

@@ -7,6 +7,7 @@ mod delivery;
 mod ibm;
 mod logicmonitor;
 mod rotation;
+mod second_owner;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};

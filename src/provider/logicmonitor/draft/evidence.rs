@@ -44,7 +44,7 @@ fn delivered(scene: Scene<'_>, new: &LiveToken) -> Option<Result<Vec<String>, St
 
 /// What the portal shows: a use later than the probe, and from elsewhere.
 fn live(scene: Scene<'_>, new: &LiveToken, issued_at: Timestamp) -> Result<KnownBy, String> {
-    let ours = &scene.user.our_ips;
+    let ours = &scene.owners.first.our_ips;
     let id = new.id;
     let Some(used_on) = new.last_used_on.filter(|at| *at > probed_until(issued_at)) else {
         return Err(format!(

@@ -3,6 +3,7 @@
 //! that one is everywhere. With `strategy: replace` there is no old one: the token is replaced once more.
 
 use super::lineage::Lineage;
+use super::turns::Taken;
 use super::{Scene, used};
 use crate::model::vocabulary::TokenStatus;
 use crate::provider::age::Due;
@@ -49,9 +50,27 @@ impl<'a> Scene<'a> {
             let due = Due { reason: why, only_unknown_age: false, incident: false, asked: false };
             return self.replace(current, lineage, due, draft);
         }
+        let owner = match self.next_owner(Some(current)) {
+            Ok(owner) => owner,
+            Err(Taken::ByOurs(id)) => {
+                let what = format!(
+                    "{why}; another can be made when id {id}, which it replaced, is gone from its owner: mend the \
+                     destination, then write `strategy: replace` for one apply, or delete id {} in the portal, so that \
+                     id {id} takes its place again",
+                    current.id
+                );
+                draft.wait(self.address, what, None);
+                return false;
+            }
+            Err(taken) => {
+                self.cant_issue(taken, draft);
+                return false;
+            }
+        };
         let mut change = self.rotation(why, current);
+        self.tell_turn(&mut change, Some(current), owner);
         change.notes.push(used(current, self.cx.now));
         change.notes.push(format!("id {} keeps working until it is retired", current.id));
-        self.issue(change, Vec::new(), Some(current.id), draft)
+        self.issue(change, Vec::new(), Some(current.id), owner, draft)
     }
 }

@@ -7,7 +7,7 @@ use crate::model::address::Address;
 use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::vocabulary::{Period, TokenStatus};
-use crate::provider::logicmonitor::state::{DISABLED, ENABLED, LiveToken};
+use crate::provider::logicmonitor::state::{DISABLED, ENABLED, LiveToken, TokenKind};
 
 /// The live tokens of one name, told apart.
 #[derive(Default)]
@@ -26,6 +26,9 @@ impl<'a> Scene<'a> {
     /// A pin stands for the token that took its place, too.
     pub(super) fn lineage(self) -> Result<Lineage<'a>, Finding> {
         let bound = self.bound();
+        if let Some(held) = self.held_elsewhere(&bound) {
+            return Err(held);
+        }
         let links = self.links(&bound);
         let head = |t: &&&LiveToken| !links.iter().any(|(_, old)| *old == t.id);
         let heads: Vec<&LiveToken> = bound.iter().filter(head).copied().collect();
@@ -55,7 +58,7 @@ impl<'a> Scene<'a> {
     /// Which live token replaced which id: by our own markers, and by the ledger; also by way of tokens
     /// that are not there any more.
     pub(super) fn links(self, bound: &[&LiveToken]) -> BTreeSet<(u64, u64)> {
-        let ours = |t: &&&LiveToken| self.user.caller.as_ref() == Some(&t.created_by);
+        let ours = |t: &&&LiveToken| self.robots.contains(&t.created_by);
         let marked = bound.iter().filter(ours).filter_map(|t| Some((t.id, t.marker().predecessor?)));
         let known: BTreeSet<_> = marked.chain(self.cx.past(self.address).replaced).collect();
         let live: BTreeSet<u64> = bound.iter().map(|token| token.id).collect();
@@ -102,7 +105,8 @@ impl<'a> Scene<'a> {
     }
 
     pub(super) fn unpinned(self, id: u64) -> Finding {
-        let message = format!("{} has no {} with the pinned id {id}", self.user.username, self.kind_words());
+        let user = &self.owners.first.username;
+        let message = format!("{user} has no {} with the pinned id {id}", self.kind_words());
         Finding::new(code::PLAN_NAME_NOT_FOUND, message).at(self.address)
     }
 
@@ -110,7 +114,7 @@ impl<'a> Scene<'a> {
     pub(super) fn missing(self) -> Result<Lineage<'a>, Finding> {
         let past = self.cx.past(self.address);
         let hit = |t: &&LiveToken| t.kind == self.want.kind && Some(t.id) == past.remote_id;
-        let Some(renamed) = self.user.tokens.iter().find(hit) else {
+        let Some(renamed) = self.owners.tokens().find(hit) else {
             return Ok(Lineage::default());
         };
         let (id, name) = (renamed.id, renamed.name());
@@ -132,6 +136,20 @@ impl<'a> Scene<'a> {
             }
         }
         Ok(lineage)
+    }
+
+    /// The token that the ledger knows by this name is there, and a user holds it that the spec does not name
+    /// beside it (any more).
+    fn held_elsewhere(self, bound: &[&LiveToken]) -> Option<Finding> {
+        let id = self.cx.past(self.address).remote_id?;
+        if self.want.kind != TokenKind::BearerToken || bound.iter().any(|token| token.id == id) {
+            return None;
+        }
+        let holder =
+            self.holders.of(id).filter(|name| self.owners.each().all(|user| user.username != *name))?;
+        let message = format!("id {id}, which the ledger knows by this name, is a token of `{holder}`");
+        let help = format!("write `second_owner: {holder}` beside `rotate`, or `forget` this address");
+        Some(Finding::new(code::PLAN_RENAMED, message).at(self.address).help(help))
     }
 
     pub(super) fn unknown_status(self, token: &LiveToken) -> Finding {

@@ -8,11 +8,13 @@ mod lineage;
 mod replace;
 mod retire;
 mod steps;
+mod turns;
 pub mod unlisted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::lineage::Lineage;
+use self::turns::{Taken, second_owner};
 use crate::model::address::Address;
 use crate::model::change::{Action, Change};
 use crate::model::code;
@@ -25,7 +27,9 @@ use crate::provider::age::{Due, Issued, age, next_due};
 use crate::provider::draft::{Context, Draft, change, field};
 use crate::provider::logicmonitor::disuse::{disabled_by, disabled_soon};
 use crate::provider::logicmonitor::note::{self, Mark};
+use crate::provider::logicmonitor::owners::{Holders, Owners};
 use crate::provider::logicmonitor::state::{Connection, LiveToken, LiveUser, PortalRead, Token, User};
+use crate::provider::state::Snapshot;
 
 /// The prefix of the API (contract logicmonitor 1).
 pub const BASE: &str = "/santaba/rest";
@@ -35,10 +39,13 @@ pub const BASE: &str = "/santaba/rest";
 struct Scene<'a> {
     cx: Context<'a>,
     connection: &'a Connection,
-    user: &'a LiveUser,
+    /// Whose tokens the name stands for.
+    owners: Owners<'a>,
     /// Which tokens of this portal connections of the spec use.
     callers: Option<&'a CallerEvidence>,
     portal: &'a PortalRead,
+    robots: &'a BTreeSet<String>,
+    holders: &'a Holders<'a>,
     address: &'a Address,
     want: &'a Token,
     /// The token, or its user, is protected.
@@ -52,26 +59,39 @@ pub struct Portal<'a> {
     /// Which of its tokens connections of the spec use.
     pub callers: Option<&'a CallerEvidence>,
     pub read: &'a PortalRead,
+    /// Who `createdBy` of tokenform's own tokens may name.
+    pub robots: &'a BTreeSet<String>,
+    pub holders: &'a Holders<'a>,
+    pub snapshot: &'a Snapshot,
 }
 
 /// What a declared user amounts to.
 pub fn user(cx: Context<'_>, address: &Address, portal: Portal<'_>, want: &User, live: &LiveUser) -> Draft {
-    let Portal { connection, callers, read } = portal;
     let above = want.protect;
     let mut draft = Draft::default();
     let mut taken = BTreeMap::new();
+    let mut lenders = BTreeMap::new();
     for (token, want) in &want.tokens {
-        let protected = above || want.protect;
-        let scene =
-            Scene { cx, connection, user: live, callers, portal: read, address: token, want, protected };
+        let second = match second_owner(token, want, portal) {
+            Ok(second) => second,
+            Err(finding) => {
+                draft.findings.push(finding);
+                continue;
+            }
+        };
+        let owners = Owners { first: live, second };
+        lenders.extend(second.map(|user| (user.id, user)));
+        let scene = portal.scene(cx, owners, token, want);
+        let protected = above || want.protect || scene.second_protected();
+        let scene = Scene { protected, ..scene };
         match scene.lineage().and_then(|lineage| scene.alone(lineage, &mut taken)) {
             Ok(lineage) => scene.compare(&lineage, &mut draft),
             Err(finding) => draft.findings.push(finding),
         }
     }
-    draft.findings.extend(drift::made_outside(cx, address, want, live, callers));
+    draft.findings.extend(drift::made_outside(cx, address, want, live, portal.callers));
     unlisted::unlisted(cx, address, portal, Some(want), live, &mut draft);
-    effects::of_user(cx, live, &mut draft);
+    effects::of_user(cx, live, &lenders, &mut draft);
     let bound = draft.live.iter().any(|expect| expect.address == *address);
     if !bound && !draft.changes.is_empty() {
         draft.live.push(Expect { address: address.clone(), digest: live.digest(cx.key) });
@@ -79,12 +99,24 @@ pub fn user(cx: Context<'_>, address: &Address, portal: Portal<'_>, want: &User,
     draft
 }
 
+impl<'a> Portal<'a> {
+    /// One of its tokens, which nothing protects.
+    fn scene(self, cx: Context<'a>, owners: Owners<'a>, address: &'a Address, want: &'a Token) -> Scene<'a> {
+        let Portal { connection, callers, read, robots, holders, snapshot: _ } = self;
+        let protected = false;
+        Scene { cx, connection, owners, callers, portal: read, robots, holders, address, want, protected }
+    }
+}
+
 /// How many declared tokens have a live one.
-pub fn seen(want: &User, live: &LiveUser) -> usize {
+pub fn seen(want: &User, live: &LiveUser, snapshot: &Snapshot) -> usize {
     let names: BTreeSet<_> = live.tokens.iter().map(|t| (t.kind, t.name())).collect();
     let ids: BTreeSet<u64> = live.tokens.iter().map(|t| t.id).collect();
     let there = |(at, token): &(&Address, &Token)| {
-        names.contains(&(token.kind, at.name())) || token.id.is_some_and(|id| ids.contains(&id))
+        names.contains(&(token.kind, at.name()))
+            || token.id.is_some_and(|id| ids.contains(&id))
+            || token.second_owner.is_some()
+                && !Owners::of(token, live, snapshot).bound(token.kind, at.name(), token.id).is_empty()
     };
     want.tokens.iter().filter(there).count()
 }
@@ -119,7 +151,13 @@ impl<'a> Scene<'a> {
         let mut change = change(self.address, self.kind(), Action::Create, "does not exist");
         change.fields.push(field("note", None, Some(&note::issued(self.name(), "(nonce)", None))));
         change.fields.push(field("status", None, Some("enabled")));
-        self.issue(change, Vec::new(), None, draft);
+        match self.next_owner(None) {
+            Ok(owner) => {
+                self.tell_turn(&mut change, None, owner);
+                self.issue(change, Vec::new(), None, owner, draft);
+            }
+            Err(taken) => self.cant_issue(taken, draft),
+        }
     }
 
     /// A token that exists and stays: its age, its status, its destinations.
@@ -172,13 +210,27 @@ impl<'a> Scene<'a> {
         if rotate.replaces() {
             return self.replace(current, lineage, due, draft);
         }
+        let owner = match self.next_owner(Some(current)) {
+            Ok(owner) => owner,
+            Err(Taken::ByOurs(id)) => {
+                let what = format!("its other owner still has id {id}, which it replaced");
+                self.cant_rotate(&due, &format!("{what}; delete that one in the portal, or wait"), draft);
+                draft.wait(self.address, format!("due for rotation ({}), but {what}", due.reason), None);
+                return false;
+            }
+            Err(taken) => {
+                self.cant_issue(taken, draft);
+                return false;
+            }
+        };
         let mut change = self.rotation(due.reason, current);
+        self.tell_turn(&mut change, Some(current), owner);
         change.notes.push(used(current, self.cx.now));
         change.notes.push(format!(
             "id {} keeps working until it is retired: disabled {} later and unused for {}, deleted {} after that",
             current.id, rotate.overlap, rotate.idle, rotate.soak
         ));
-        self.issue(change, Vec::new(), Some(current.id), draft)
+        self.issue(change, Vec::new(), Some(current.id), owner, draft)
     }
 
     fn rotation(self, reason: String, current: &LiveToken) -> Change {
@@ -197,25 +249,31 @@ impl<'a> Scene<'a> {
 
     /// Drafts an issue, with what goes before it. Refused without a destination, or for an owner whose
     /// tokens can't work.
-    fn issue(self, mut change: Change, before: Vec<Step>, replaces: Option<u64>, draft: &mut Draft) -> bool {
+    fn issue(
+        self,
+        mut change: Change,
+        before: Vec<Step>,
+        replaces: Option<u64>,
+        owner: &LiveUser,
+        draft: &mut Draft,
+    ) -> bool {
         if self.want.deliver.is_empty() {
             let message = "the new token has no `deliver`: its secret is shown once and would be lost";
             draft.findings.push(Finding::new(code::PLAN_NO_DESTINATION, message).at(self.address));
         }
-        if let Some(why) = self.owner_refused() {
+        if let Some(why) = self.owner_refused(owner) {
             draft.findings.push(Finding::new(code::PLAN_OWNER_REFUSED, why).at(self.address));
         }
-        if self.user.has_email {
-            change.notes.push(format!("LogicMonitor mails {} about the new token", self.user.username));
+        if owner.has_email {
+            change.notes.push(format!("LogicMonitor mails {} about the new token", owner.username));
         }
-        let issue = self.issue_step(replaces);
+        let issue = self.issue_step(replaces, owner);
         draft.push(change, before.into_iter().chain([issue]).collect());
         true
     }
 
     /// Who may not own tokens (contract logicmonitor 5.4), or whose tokens are dead (section 6).
-    fn owner_refused(self) -> Option<String> {
-        let user = self.user;
+    fn owner_refused(self, user: &LiveUser) -> Option<String> {
         if user.status != "active" {
             return Some(format!("{} is {}: a new token would not work", user.username, user.status));
         }
@@ -225,13 +283,13 @@ impl<'a> Scene<'a> {
                 user.username
             ));
         }
-        None
+        self.second_refused()
     }
 
     fn enable(self, current: &LiveToken, draft: &mut Draft) {
         let outside = self.cx.past(self.address).enabled == Some(true);
         if outside {
-            let by = disabled_by(self.user, current, self.cx.now);
+            let by = disabled_by(self.owners.holder(current), current, self.cx.now);
             let message = format!("it was enabled, and was disabled outside: {by}");
             draft.findings.push(Finding::new(code::PLAN_DISABLED_OUTSIDE, message).at(self.address));
         }
@@ -245,7 +303,7 @@ impl<'a> Scene<'a> {
 
     /// A token that the portal will disable unless it is used.
     fn inactive_soon(self, current: &LiveToken) -> Option<Finding> {
-        let at = disabled_soon(self.user, current, self.cx.now)?;
+        let at = disabled_soon(self.owners.holder(current), current, self.cx.now)?;
         let message =
             format!("{}; the portal disables it at {at} unless it is used", used(current, self.cx.now));
         let wanted = self.want.status != Some(TokenStatus::Disabled);
@@ -339,6 +397,7 @@ impl<'a> Scene<'a> {
     fn rely(self, lineage: &Lineage<'a>, draft: &mut Draft) {
         let bound = self.bound();
         draft.live.push(self.expect_tokens());
+        draft.live.extend(self.expect_second());
         draft.enabled_counts.push(EnabledCount {
             address: self.address.clone(),
             enabled: bound.iter().filter(|t| t.enabled()).map(|t| t.id).collect(),
@@ -351,7 +410,7 @@ impl<'a> Scene<'a> {
 
     /// What the address stands for: every token of the name, and a pinned one of another name.
     fn bound(self) -> Vec<&'a LiveToken> {
-        self.user.bound(self.want.kind, self.name(), self.want.id)
+        self.owners.bound(self.want.kind, self.name(), self.want.id)
     }
 
     fn kind(self) -> &'static str {

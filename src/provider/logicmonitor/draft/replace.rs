@@ -56,7 +56,15 @@ impl<'a> Scene<'a> {
             draft.wait(self.address, format!("due for rotation ({}), but {why}", due.reason), None);
             return false;
         }
+        let owner = match self.owner_of_all() {
+            Ok(owner) => owner,
+            Err(taken) => {
+                self.cant_issue(taken, draft);
+                return false;
+            }
+        };
         let mut change = self.rotation(due.reason, current);
+        self.tell_turn(&mut change, Some(current), owner);
         let mut deletes = Vec::new();
         // the one in use last: as long as it is there, the others are known by it
         for (at, token) in all.iter().enumerate().rev() {
@@ -70,7 +78,7 @@ impl<'a> Scene<'a> {
         let ids: Vec<_> = all.iter().map(|token| format!("id {}", token.id)).collect();
         let what = format!("{} stops working at once, and can't be had back", ids.join(", "));
         change.notes.push(self.outage(&what));
-        self.issue(change, deletes, Some(current.id), draft)
+        self.issue(change, deletes, Some(current.id), owner, draft)
     }
 
     /// The half that an interrupted apply owes: the old token is gone, the new one was not made. Says
@@ -78,11 +86,19 @@ impl<'a> Scene<'a> {
     pub(super) fn issue_what_is_owed(self, draft: &mut Draft) -> bool {
         let Some(id) = self.removed().filter(|_| self.replaces()) else { return false };
         let reason = format!("id {id} was deleted to be replaced, and its successor was not made");
+        let owner = match self.owner_of_all() {
+            Ok(owner) => owner,
+            Err(taken) => {
+                self.cant_issue(taken, draft);
+                return true;
+            }
+        };
         let mut change = change(self.address, self.kind(), Action::Rotate, reason);
+        self.tell_turn(&mut change, None, owner);
         change.fields.push(field("token", None, Some("(known after apply)")));
         let what = format!("id {id} is deleted already, and nothing of this name works");
         change.notes.push(self.outage(&what));
-        self.issue(change, Vec::new(), Some(id), draft)
+        self.issue(change, Vec::new(), Some(id), owner, draft)
     }
 
     fn outage(self, what: &str) -> String {

@@ -87,6 +87,7 @@ impl<'a> Scene<'a> {
         let ordinal = draft.ordinal(first.verb, self.address);
         let reasons: Vec<_> = due.iter().map(|due| due.reason.as_str()).collect();
         let mut change = change(self.address, self.kind(), action, reasons.join("; "));
+        let holder = self.owners.holder(first.token);
         let mut steps = Vec::new();
         for (due, ordinal) in due.into_iter().zip(ordinal..) {
             let name = format!("status of id {}", due.token.id);
@@ -94,8 +95,8 @@ impl<'a> Scene<'a> {
             steps.push(self.retire_step(&due, ordinal));
             change.notes.extend(due.notes);
         }
-        if self.user.has_email && action != Action::Delete {
-            change.notes.push(format!("LogicMonitor mails {} about the change", self.user.username));
+        if holder.has_email && action != Action::Delete {
+            change.notes.push(format!("LogicMonitor mails {} about the change", holder.username));
         }
         draft.push(change, steps);
     }

@@ -6,20 +6,27 @@ use super::{BASE, Scene};
 use crate::model::step::{Call, Expect, Recovery, Shape, Step, StepId};
 use crate::model::verb::Verb;
 use crate::provider::draft::host;
-use crate::provider::logicmonitor::state::{LiveToken, TokenKind, tokens_digest};
+use crate::provider::logicmonitor::state::{LiveToken, LiveUser, TokenKind, tokens_digest};
 
 impl<'a> Scene<'a> {
     pub(super) fn expect_tokens(self) -> Expect {
         Expect { address: self.address.clone(), digest: tokens_digest(&self.bound(), self.cx.key) }
     }
 
-    pub(super) fn issue_step(self, replaces: Option<u64>) -> Step {
+    /// The second owner, where the name has one.
+    pub(super) fn expect_second(self) -> Option<Expect> {
+        let (address, user) = (self.want.second_owner.clone()?, self.owners.second?);
+        Some(Expect { address, digest: user.digest(self.cx.key) })
+    }
+
+    /// `owner` is who the token is made for.
+    pub(super) fn issue_step(self, replaces: Option<u64>, owner: &LiveUser) -> Step {
         let query = match self.want.kind {
             TokenKind::ApiToken => "",
             TokenKind::BearerToken => "?type=bearer",
         };
-        let path = format!("{BASE}/setting/admins/{}/apitokens{query}", self.user.id);
-        let mut params = self.params();
+        let path = format!("{BASE}/setting/admins/{}/apitokens{query}", owner.id);
+        let mut params = self.params(owner);
         let old = replaces.unwrap_or(0);
         params.insert("predecessor".into(), old.to_string());
         let users: Vec<String> =
@@ -37,12 +44,13 @@ impl<'a> Scene<'a> {
     }
 
     pub(super) fn token_step(self, verb: Verb, token: &LiveToken, ordinal: usize) -> Step {
-        let path = format!("{BASE}/setting/admins/{}/apitokens/{}", self.user.id, token.id);
+        let owner = self.owners.holder(token);
+        let path = format!("{BASE}/setting/admins/{}/apitokens/{}", owner.id, token.id);
         let method = match verb {
             Verb::Delete => "DELETE",
             _ => "PATCH",
         };
-        let mut params = self.params();
+        let mut params = self.params(owner);
         params.insert("token_id".into(), token.id.to_string());
         params.insert("access_id".into(), token.access_id.clone().unwrap_or_default());
         self.step(verb, ordinal, method, path, params)
@@ -56,7 +64,8 @@ impl<'a> Scene<'a> {
         path: String,
         params: BTreeMap<String, String>,
     ) -> Step {
-        let owner = Expect { address: self.address.lane(), digest: self.user.digest(self.cx.key) };
+        let first = Expect { address: self.address.lane(), digest: self.owners.first.digest(self.cx.key) };
+        let second = self.expect_second();
         Step {
             id: StepId::new(verb, self.address, ordinal),
             address: self.address.clone(),
@@ -67,14 +76,21 @@ impl<'a> Scene<'a> {
             irreversible: verb.properties().irreversible,
             destinations: Vec::new(),
             params,
-            expects: vec![owner, self.expect_tokens()],
+            expects: [first].into_iter().chain(second).chain([self.expect_tokens()]).collect(),
             guards: Vec::new(),
             recovery: Recovery::Repeat,
         }
     }
 
-    pub(super) fn params(self) -> BTreeMap<String, String> {
+    /// `owner` is whose token the step is on.
+    fn params(self, owner: &LiveUser) -> BTreeMap<String, String> {
         let pin = self.want.id.map_or(String::new(), |id| id.to_string());
-        BTreeMap::from([("user_id".into(), self.user.id.to_string()), ("pin".into(), pin)])
+        let user = self.owners.first.id.to_string();
+        let mut params = BTreeMap::from([("user_id".into(), user), ("pin".into(), pin)]);
+        if let Some(second) = self.owners.second {
+            params.insert("second_owner".into(), second.id.to_string());
+            params.insert("token_owner".into(), owner.id.to_string());
+        }
+        params
     }
 }

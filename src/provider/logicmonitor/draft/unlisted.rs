@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Portal, Scene};
+use super::Portal;
 use crate::model::address::Address;
 use crate::model::change::Action;
 use crate::model::evidence::{EnabledCount, OwnerCount};
@@ -17,6 +17,7 @@ use crate::model::vocabulary::Period;
 use crate::provider::draft::{Context, Draft, change, field};
 use crate::provider::logicmonitor::exposure::declared;
 use crate::provider::logicmonitor::note::MARKER;
+use crate::provider::logicmonitor::owners::Owners;
 use crate::provider::logicmonitor::state::{
     Connection, DISABLED, LiveToken, LiveUser, Token, Unlisted, UnlistedAction, User,
 };
@@ -63,7 +64,7 @@ pub fn unlisted(
         draft.unlisted.push(row);
     }
     if want.is_none() {
-        super::effects::of_user(cx, live, draft);
+        super::effects::of_user(cx, live, &BTreeMap::new(), draft);
     }
     let bound = draft.live.iter().any(|expect| expect.address == *address);
     if draft.changes.len() > before {
@@ -251,18 +252,9 @@ impl Judge<'_> {
             deliver: Vec::new(),
             protect: false,
             reenable: false,
+            second_owner: None,
         };
-        let Portal { connection, callers, read } = self.portal;
-        let scene = Scene {
-            cx: self.cx,
-            connection,
-            user: self.live,
-            callers,
-            portal: read,
-            address: &row.address,
-            want: &pin,
-            protected: false,
-        };
+        let scene = self.portal.scene(self.cx, Owners::only(self.live), &row.address, &pin);
         let mut step = scene.token_step(verb, token, 1);
         step.guards = self.guards(verb, row);
         let (action, after) = match verb {
