@@ -1,12 +1,13 @@
 //! A year of one spec, week by week, against a server whose clock is moved: whatever is rotated, a
 //! consumer that reads its destination always gets in, and nothing that was replaced stays for long. The one
-//! exception is the outage that `strategy: replace` states.
+//! exception is the outage that `strategy: replace` states. A freeze puts off a week, and what was once
+//! protected stays until that is lifted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::server::Server;
@@ -32,13 +33,16 @@ logicmonitor:
   acme:
     users:
       svc-tokenform: { id: 31, roles: [tokenform], bearer_tokens: [ { id: 300, note: robot } ] }
-      svc-night: { id: 34 }
+      svc-night: { id: 34, api_tokens: [ { id: 303, note: kept, created_on: 2024-01-01T00:00:00Z } ] }
+      svc-pair: { id: 36, roles: [pair] }
+      svc-pair-b: { id: 37, roles: [pair] }
       svc-ci: { id: 32, api_tokens: [ { id: 301, note: deploy, created_on: 2024-01-01T00:00:00Z } ] }
       svc-ingest: { id: 33 }
       svc-agent: { id: 35, bearer_tokens: [ { id: 302, note: agent, created_on: 2024-01-01T00:00:00Z } ] }
 ";
 
-/// `STATED` becomes what a person writes after a consumer was found.
+/// `STATED` becomes what a person writes after a consumer was found, `KEPT` what is said of a token that nobody
+/// touches at first, `FREEZE` a freeze.
 const SPEC: &str = "\
 version: 1
 ibm:
@@ -77,12 +81,17 @@ logicmonitor:
             status: enabled
             rotate: { max_age: 80d, overlap: 10d, idle: 3d, soak: 20d }
             deliver: [ { to: box, key: NIGHTLY, id_key: NIGHTLY_ID } ]
+          kept: { KEPT }
       svc-ingest:
         bearer_tokens:
           otel: { status: enabled, rotate: { max_age: 80d }, deliver: [ { to: box, key: OTEL } ] }
       svc-agent:
         bearer_tokens:
           agent: { status: enabled, rotate: { max_age: 50d, strategy: replace }, deliver: [ { to: box, key: AGENT } ] }
+      svc-pair:
+        bearer_tokens:
+          pair: { status: enabled, second_owner: svc-pair-b, rotate: { max_age: 60d }, deliver: [ { to: box, key: PAIR } ] }
+changes: { freezes: [ FREEZE ] }
 destinations:
   box: { file: { path: box.json, format: json } }
   robot: { file: { path: robot.token, format: raw } }
@@ -93,13 +102,25 @@ const WEEK: u32 = 7;
 
 /// A declared LogicMonitor token: its owner, list and name, `max_age`, and how long what it replaced
 /// may be there: `overlap` and `soak`, each ended by the next weekly apply.
-const TOKENS: [(&str, &str, &str, u32, u32); 5] = [
+const TOKENS: [(&str, &str, &str, u32, u32); 6] = [
     ("svc-tokenform", "bearer_tokens", "robot", 120, 1 + 7 + 2 * WEEK),
     ("svc-ci", "api_tokens", "deploy", 40, 1 + 7 + 2 * WEEK),
     ("svc-night", "api_tokens", "nightly", 80, 10 + 20 + 2 * WEEK),
     ("svc-ingest", "bearer_tokens", "otel", 80, 1 + 7 + 2 * WEEK),
+    ("svc-pair", "bearer_tokens", "pair", 60, 1 + 7 + 2 * WEEK),
     (AGENT.0, "bearer_tokens", AGENT.1, AGENT.2, WEEK),
 ];
+
+/// The second owner of `pair`: each of the two users holds one at a time.
+const PAIR: [&str; 2] = ["svc-pair", "svc-pair-b"];
+
+/// The week of a freeze: what is due then is done a week later, and the ages allow for it.
+const FROZEN: u32 = 30;
+
+/// The weeks in which the words of a protection are taken away, in which it is lifted, and after which the
+/// token that it protected goes.
+const UNSAID: u32 = 20;
+const LIFTED: u32 = 40;
 
 /// The one that is replaced: its user, name and `max_age`. Between its deletion and its issue nothing of its
 /// name works; for so many seconds at most, probe and all.
@@ -116,6 +137,10 @@ struct Walk {
     server: Server,
     /// How far the server's clock, and tokenform's, is ahead of the machine's.
     days: u32,
+    /// What stands in the spec for its words in capitals.
+    stated: String,
+    kept: String,
+    freeze: String,
 }
 
 impl Walk {
@@ -123,14 +148,20 @@ impl Walk {
         let place = Place::empty();
         let server = Server::start(&place, WORLD);
         place.write("spec/robot.token", &server.vars["SANDBOX_LOGICMONITOR_ACME_BEARER"]);
-        let walk = Self { place, server, days: 0 };
-        walk.spec("");
+        let (stated, kept) = (String::new(), "protect: true".to_owned());
+        let mut walk = Self { place, server, days: 0, stated, kept, freeze: String::new() };
+        let at = |days: u32| walk.now() + SignedDuration::from_hours(24 * i64::from(days));
+        let frozen = at(FROZEN * WEEK - 1)..at(FROZEN * WEEK + 1);
+        walk.freeze = format!("{{ from: {}, to: {}, reason: year end }}", frozen.start, frozen.end);
+        walk.spec();
         walk
     }
 
-    fn spec(&self, stated: &str) {
+    fn spec(&self) {
+        let Self { stated, kept, freeze, .. } = self;
         let text = SPEC.replace("ORIGIN", &format!("\"{}\"", self.server.origin()));
-        self.place.write("spec/tokens.yaml", &text.replace("STATED", stated));
+        let text = text.replace("STATED", stated).replace("KEPT", kept).replace("FREEZE", freeze);
+        self.place.write("spec/tokens.yaml", &text);
     }
 
     fn run(&self, args: &[&str]) -> Ran {
@@ -159,9 +190,21 @@ impl Walk {
     /// Live tokens of a name, oldest first.
     fn live(&self, user: &str, list: &str, name: &str) -> Vec<Value> {
         let world = self.server.ask("GET /__sandbox/world", "");
-        let tokens = world["logicmonitor"]["acme"]["users"][user][list].as_array().unwrap().clone();
+        let users: &[&str] = if user == PAIR[0] { &PAIR } else { &[user] };
+        let of = |user: &&str| world["logicmonitor"]["acme"]["users"][user][list].as_array().cloned();
         let named = |token: &Value| token["note"].as_str().unwrap().split(" ;tf1 ").next() == Some(name);
-        tokens.into_iter().filter(named).collect()
+        let mut tokens: Vec<Value> = users.iter().filter_map(of).flatten().filter(named).collect();
+        tokens.sort_by_key(|token| token["id"].as_u64());
+        tokens
+    }
+
+    /// How many tokens of a list each user of the pair holds.
+    fn pair(&self) -> [usize; 2] {
+        let world = self.server.ask("GET /__sandbox/world", "");
+        PAIR.map(|user| {
+            let tokens = &world["logicmonitor"]["acme"]["users"][user]["bearer_tokens"];
+            tokens.as_array().map_or(0, Vec::len)
+        })
     }
 
     /// A consumer's request with an LMv1 token.
@@ -194,7 +237,7 @@ impl Walk {
         for name in ["DEPLOY", "NIGHTLY"] {
             let_in(name, self.signed(&values[&format!("{name}_ID")], &values[name]));
         }
-        for name in ["OTEL", "AGENT"] {
+        for name in ["OTEL", "AGENT", "PAIR"] {
             let_in(name, self.lm(&format!("Bearer {}", values[name])));
         }
         let_in("robot", self.lm(&format!("Bearer {}", self.place.read("spec/robot.token"))));
@@ -211,7 +254,7 @@ impl Walk {
         for (name, value) in old {
             let status = match name.as_str() {
                 "SRE" | "OPS" => self.sysdig(value),
-                "OTEL" | "AGENT" => self.lm(&format!("Bearer {value}")),
+                "OTEL" | "AGENT" | "PAIR" => self.lm(&format!("Bearer {value}")),
                 // an LMv1 id comes and goes with its key
                 _ => continue,
             };
@@ -231,11 +274,16 @@ impl Walk {
                 "week {week}: {old:?} beside the one that replaces it"
             );
             assert!(newest.get("status").is_none_or(|s| s == "enabled"), "week {week}: {newest}");
+            // a freeze puts things off until the next apply
+            let stay = if week >= FROZEN { stay + WEEK } else { stay };
             assert!(age <= max_age + stay, "week {week}: {name} is {age} days old");
             let held = name == "deploy" && (KEPT..=MENDED).contains(&week);
             let stays = !old.is_empty() && age > stay;
             assert!(held || !stays, "week {week}: {name} replaced {old:?} {age} days ago");
         }
+        assert!(self.pair().into_iter().all(|held| held <= 1), "week {week}: {:?}", self.pair());
+        let kept = self.live("svc-night", "api_tokens", "kept").len();
+        assert_eq!(kept, usize::from(week <= LIFTED), "week {week}");
     }
 }
 
@@ -334,7 +382,33 @@ fn a_year_of_weekly_applies_locks_nobody_out_and_leaves_nothing_behind() {
             }
             MENDED => {
                 forgotten = None;
-                walk.spec(&format!(", consumers_moved: {}", walk.now()));
+                walk.stated = format!(", consumers_moved: {}", walk.now());
+                walk.spec();
+            }
+            UNSAID => {
+                // the words of a protection go, and it stays
+                walk.kept = "status: absent".into();
+                walk.spec();
+                walk.run(&["plan", "spec"]).exits(3).says("tokenform::plan::protected");
+                walk.kept = String::new();
+                walk.spec();
+            }
+            LIFTED => {
+                walk.kept = "protect: false".into();
+                walk.spec();
+                walk.apply().exits(0).says("unprotect");
+            }
+            week if week == LIFTED + 1 => {
+                walk.kept = "status: absent".into();
+                walk.spec();
+            }
+            FROZEN => {
+                let before = walk.server.effects();
+                walk.apply().exits(3).says("year end");
+                assert_eq!(walk.server.effects(), before);
+                walk.everybody_gets_in(week);
+                walk.pass(WEEK);
+                continue;
             }
             _ => {}
         }
