@@ -6,6 +6,7 @@
 //! Every stage tells what it finds and goes on, so one run shows all findings of all files.
 
 pub mod decode;
+mod events;
 mod files;
 pub mod language;
 pub mod merge;

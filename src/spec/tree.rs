@@ -1,4 +1,5 @@
-//! A YAML file as a tree of values that know their places. The only file that names the YAML crate.
+//! A YAML file as a tree of values that know their places. The only file that names the YAML crate; its
+//! parser's events are read by `events`.
 //!
 //! Duplicate keys and merge keys pass through as ordinary entries, so that `merge` can tell of them
 //! with places. A string is told from a number, a truth value and nothing.
@@ -8,6 +9,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
+use super::events;
 use super::node::{Entry, Node, Value};
 use crate::model::code;
 use crate::model::finding::Finding;
@@ -28,14 +30,18 @@ const STACK: usize = 32 << 20;
 /// Parses one document. `base` is where the file's first byte stands on the number line. A file
 /// without any content is `Null`.
 pub fn parse(text: &str, base: usize) -> Result<Node, Box<Finding>> {
-    let mut node = parse_on_wide_stack(text, base)?;
-    settle(&mut node, text, base);
-    Ok(node)
+    let node = events::read(text).map_or_else(|| by_serde(text, base), Ok)?;
+    Ok(settled(node, text, base))
 }
 
-/// serde's frames are wide, above all in debug builds: the deepest file that is allowed needs more
+/// What a plain scalar by itself stands for; `None` if it can't stand by itself.
+pub(super) fn scalar(text: &str) -> Option<Value> {
+    serde_yaml::from_str_with_options(text, options(text.len())).ok()
+}
+
+/// The tree by way of serde. serde's frames are wide, above all in debug builds: the deepest file that is allowed needs more
 /// stack than a thread has by default. A panic of the parser ends here as a finding.
-fn parse_on_wide_stack(text: &str, base: usize) -> Result<Node, Box<Finding>> {
+pub(super) fn by_serde(text: &str, base: usize) -> Result<Node, Box<Finding>> {
     let failed = |finding: Finding| Err(Box::new(finding));
     let at = Span { start: base, end: base };
     std::thread::scope(|scope| {
@@ -87,6 +93,11 @@ fn options(size: usize) -> serde_yaml::Options {
         reject_unsupported_tags: true,
         with_snippet: false,
     }
+}
+
+pub(super) fn settled(mut node: Node, text: &str, base: usize) -> Node {
+    settle(&mut node, text, base);
+    node
 }
 
 /// Moves spans to the file's place on the number line, ends maps and lists where their last part
