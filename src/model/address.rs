@@ -4,6 +4,7 @@
 //! 100,000 tokens holds each connection name once per token only as a pointer.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Where an object stands: vendor, connection, owner (an instance or a user) and item.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Eq)]
 pub struct Address {
     vendor: Arc<str>,
     connection: Arc<str>,
@@ -25,6 +26,33 @@ pub struct Address {
 struct Item {
     kind: Arc<str>,
     name: Arc<str>,
+}
+
+// By the parts in their order. Those of one spec are mostly one shared text, which need not be read.
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let part = |a: &Arc<str>, b: &Arc<str>| if Arc::ptr_eq(a, b) { Ordering::Equal } else { a.cmp(b) };
+        let owners = || match (&self.owner, &other.owner) {
+            (Some(a), Some(b)) => part(a, b),
+            (a, b) => a.cmp(b),
+        };
+        part(&self.vendor, &other.vendor)
+            .then_with(|| part(&self.connection, &other.connection))
+            .then_with(owners)
+            .then_with(|| self.item.cmp(&other.item))
+    }
+}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        self.same_lane(other) && self.item == other.item
+    }
 }
 
 impl Address {
@@ -82,7 +110,11 @@ impl Address {
 
     /// Whether both belong to one owner.
     pub fn same_lane(&self, other: &Self) -> bool {
-        self.owner == other.owner && self.same_connection(other)
+        let same_owner = match (&self.owner, &other.owner) {
+            (Some(a), Some(b)) => same(a, b),
+            (a, b) => a == b,
+        };
+        same_owner && self.same_connection(other)
     }
 
     /// The owner of the object (itself, if it is one): steps of one lane run in plan order.
@@ -110,12 +142,20 @@ fn is_bare(name: &str) -> bool {
 
 /// Writes `.name`, or `["na.me"]` where the bare form could not be read back.
 fn write_part(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
-    if is_bare(name) { write!(f, ".{name}") } else { write!(f, "[{}]", quoted(name)) }
+    if is_bare(name) { write!(f, ".{name}") } else { write!(f, "[{}]", Quoted(name)) }
 }
 
 /// A name in JSON's quotes and escapes.
-fn quoted(name: &str) -> String {
-    serde_json::Value::from(name).to_string()
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+        match self.0.bytes().all(is_plain) {
+            true => write!(f, "\"{}\"", self.0),
+            false => write!(f, "{}", serde_json::Value::from(self.0)),
+        }
+    }
 }
 
 impl fmt::Display for Address {
@@ -126,7 +166,7 @@ impl fmt::Display for Address {
             write_part(f, owner)?;
         }
         if let Some(item) = &self.item {
-            write!(f, ".{}[{}]", item.kind, quoted(&item.name))?;
+            write!(f, ".{}[{}]", item.kind, Quoted(&item.name))?;
         }
         Ok(())
     }
@@ -210,6 +250,20 @@ impl schemars::JsonSchema for Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shared_parts_and_equal_parts_are_the_same_to_the_order() {
+        let all =
+            ["a.b", "a.b.c", "a.b.c.t[\"x\"]", "a.b.c.t[\"y\"]", "a.b.c.u[\"a\"]", "a.b.d", "a.c", "b.a"];
+        let all: Vec<Address> = all.iter().map(|text| text.parse().unwrap()).collect();
+        for (a, i) in all.iter().zip(0..) {
+            for (b, j) in all.iter().zip(0..) {
+                let apart: Address = b.to_string().parse().unwrap();
+                assert_eq!((a.cmp(b), a.cmp(&apart)), (i.cmp(&j), i.cmp(&j)), "{a} {b}");
+                assert_eq!((a == b, *a == apart), (i == j, i == j));
+            }
+        }
+    }
 
     #[test]
     fn every_address_reads_back_as_written() {

@@ -1,5 +1,7 @@
 //! What a provider's draft hands to the planner: changes with their steps, before any ordering.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 
 use crate::model::address::Address;
@@ -29,9 +31,12 @@ pub struct Context<'a> {
     pub unattended: bool,
 }
 
-impl Context<'_> {
-    pub fn past(&self, address: &Address) -> Past {
-        self.history.objects.get(address).cloned().unwrap_or_default()
+/// Of what nothing is remembered.
+static NOTHING: LazyLock<Past> = LazyLock::new(Past::default);
+
+impl<'a> Context<'a> {
+    pub fn past(&self, address: &Address) -> &'a Past {
+        self.history.objects.get(address).unwrap_or(&NOTHING)
     }
 
     /// Why a rotation is due, if it is: by its conditions, or because it was asked for.

@@ -58,12 +58,20 @@ pub fn issued(name: &str, nonce: &str, predecessor: Option<u64>) -> String {
 
 /// The human part.
 pub fn name(note: &str) -> &str {
-    note.split(MARKER).next().unwrap_or(note)
+    parts(note).map_or(note, |(name, _)| name)
+}
+
+/// The human part and the machine's part, where there is one. By the one character of it that names
+/// hardly have, since every note of a portal is looked through.
+fn parts(note: &str) -> Option<(&str, &str)> {
+    let begins = |at: &usize| note[..*at].ends_with(' ') && note[*at..].starts_with(&MARKER[1..]);
+    let at = note.match_indices(';').map(|(at, _)| at).find(begins)?;
+    Some((&note[..at - 1], &note[at + MARKER.len() - 1..]))
 }
 
 /// The machine's part; `None` without one, or if a field of it can't be read.
 pub fn marker(note: &str) -> Option<Marker<'_>> {
-    let (_, machine) = note.split_once(MARKER)?;
+    let (_, machine) = parts(note)?;
     let mut marker = Marker::default();
     for part in machine.split(' ') {
         match part.split_once('=')? {
@@ -80,7 +88,7 @@ pub fn marker(note: &str) -> Option<Marker<'_>> {
 
 /// The note with another mark: earlier marks go, everything else stays as it is.
 pub fn marked(note: &str, mark: Mark, at: Timestamp) -> String {
-    let (name, machine) = note.split_once(MARKER).unwrap_or((note, ""));
+    let (name, machine) = parts(note).unwrap_or((note, ""));
     let is_mark = |part: &&str| part.starts_with("off=") || part.starts_with("back=");
     let mut parts: Vec<String> =
         machine.split(' ').filter(|part| !part.is_empty() && !is_mark(part)).map(str::to_owned).collect();

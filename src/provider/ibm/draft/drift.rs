@@ -31,7 +31,7 @@ impl<'a> Scene<'a> {
     /// The ledger says that tokenform set what the spec still wants, and it is otherwise now. `None`
     /// where the wish is new.
     pub(super) fn mode_changed_outside(self, live: AuthMode, wish: AuthMode) -> Option<Finding> {
-        let (setting, at) = self.cx.past(self.address).setting?;
+        let (setting, at) = self.cx.past(self.address).setting.as_ref()?;
         let (live, wish) = (live.as_str(), wish.as_str());
         let message = format!(
             "external_api_auth was set to {wish} by tokenform at {at} and is {live} now: changed in the console or \
@@ -43,8 +43,8 @@ impl<'a> Scene<'a> {
 
     /// When tokenform locked the instance, if its last word on it was a lock.
     pub(super) fn locked_by_us(self) -> Option<Timestamp> {
-        let (setting, at) = self.cx.past(self.address).setting?;
-        (setting == AuthMode::IamOnly.as_str()).then_some(at)
+        let (setting, at) = self.cx.past(self.address).setting.as_ref()?;
+        (setting == AuthMode::IamOnly.as_str()).then_some(*at)
     }
 
     /// Visible teams that the ledger knows neither by name nor by id.

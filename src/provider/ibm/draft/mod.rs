@@ -127,7 +127,7 @@ impl<'a> Scene<'a> {
             return;
         }
         if let Some(hold) = self.hold().filter(|_| mode == AuthMode::Any) {
-            self.held(&hold, draft);
+            self.held(hold, draft);
             return;
         }
         if mode == AuthMode::Any || self.want.external_api_auth == Some(AuthMode::Any) {
@@ -269,8 +269,8 @@ impl<'a> Scene<'a> {
             return;
         }
         let past = self.cx.past(&address);
-        draft.findings.extend(self.key_changed_outside(team, want, &past));
-        let issued = drift::issued(&past, team);
+        draft.findings.extend(self.key_changed_outside(team, want, past));
+        let issued = drift::issued(past, team);
         draft.ages.extend(want.rotate.as_ref().and_then(|rotate| age(&address, rotate, issued, self.cx.now)));
         let due = self.cx.due(&address, want.rotate.as_ref(), issued);
         match due {

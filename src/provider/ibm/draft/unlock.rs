@@ -5,7 +5,7 @@ use crate::model::history::Hold;
 use crate::provider::draft::Draft;
 use crate::provider::ibm::state::AuthMode;
 
-impl Scene<'_> {
+impl<'a> Scene<'a> {
     /// The unlock that was asked for and what must follow it, and nothing else of the instance.
     pub(super) fn break_glass(self, mode: AuthMode, draft: &mut Draft) {
         match mode {
@@ -13,7 +13,7 @@ impl Scene<'_> {
             AuthMode::Any => {
                 self.owed_resets(draft);
                 let (what, until) = match self.hold() {
-                    Some(hold) => (held(&hold), Some(hold.until)),
+                    Some(hold) => (held(hold), Some(hold.until)),
                     None => (format!("accepts API tokens{}", self.relock()), None),
                 };
                 draft.wait(self.address, what, until);
@@ -28,15 +28,15 @@ impl Scene<'_> {
     }
 
     /// The hold on the instance, if there is one that has not ended.
-    pub(super) fn hold(self) -> Option<Hold> {
+    pub(super) fn hold(self) -> Option<&'a Hold> {
         let wanted = self.want.external_api_auth == Some(AuthMode::IamOnly);
-        self.cx.past(self.address).hold.filter(|hold| wanted && hold.until > self.cx.now)
+        self.cx.past(self.address).hold.as_ref().filter(|hold| wanted && hold.until > self.cx.now)
     }
 
     /// Why an instance is locked: the spec says so, and a hold that is over says so no more.
     pub(super) fn why_locked(self) -> String {
         let wish = "the spec wants IAM tokens alone";
-        match self.cx.past(self.address).hold {
+        match &self.cx.past(self.address).hold {
             Some(hold) => format!("the hold ended at {}; {wish}", hold.until),
             None => wish.to_owned(),
         }

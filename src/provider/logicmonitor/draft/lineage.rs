@@ -60,7 +60,7 @@ impl<'a> Scene<'a> {
     pub(super) fn links(self, bound: &[&LiveToken]) -> BTreeSet<(u64, u64)> {
         let ours = |t: &&&LiveToken| self.robots.contains(&t.created_by);
         let marked = bound.iter().filter(ours).filter_map(|t| Some((t.id, t.marker().predecessor?)));
-        let known: BTreeSet<_> = marked.chain(self.cx.past(self.address).replaced).collect();
+        let known: BTreeSet<_> = marked.chain(self.cx.past(self.address).replaced.iter().copied()).collect();
         let live: BTreeSet<u64> = bound.iter().map(|token| token.id).collect();
         let mut links = BTreeSet::new();
         for token in bound {

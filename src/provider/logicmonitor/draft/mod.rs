@@ -360,19 +360,18 @@ impl<'a> Scene<'a> {
         let lacks = if known { "does not have this token" } else { "is not known to have this token" };
         // asked for, it is rotated if nothing is unretired, or if this one is known to be nowhere
         let kept = self.replaces() && self.used_by_us(current).is_some();
-        let now = match (known || lineage.predecessors.is_empty()) && !kept {
-            true => format!("`plan --rotate '{}'`", self.address),
-            false => String::new(),
-        };
+        let now = (known || lineage.predecessors.is_empty()) && !kept;
         for slot in self.unfed(current).filter(|slot| !told.contains(slot)) {
             let until = next_due(self.want.rotate.as_ref(), self.issued(current));
+            let command = || format!("`plan --rotate '{}'`", self.address);
             let when = match self.want.rotate {
                 Some(_) if !current.enabled() => "fed at the next rotation, when it is enabled".to_owned(),
-                Some(_) if now.is_empty() => "fed at the next rotation".to_owned(),
-                Some(_) => format!("fed at the next rotation; now: {now}"),
-                None if now.is_empty() => "no rotation declared: its secret can't be had again".to_owned(),
+                Some(_) if !now => "fed at the next rotation".to_owned(),
+                Some(_) => format!("fed at the next rotation; now: {}", command()),
+                None if !now => "no rotation declared: its secret can't be had again".to_owned(),
                 None => format!(
-                    "no rotation declared: its secret can't be had again; declare `rotate: {{}}`, then: {now}"
+                    "no rotation declared: its secret can't be had again; declare `rotate: {{}}`, then: {}",
+                    command()
                 ),
             };
             let later = until.filter(|at| *at > self.cx.now);
