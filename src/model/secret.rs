@@ -37,7 +37,7 @@ impl Secret {
 
     /// HMAC-SHA256 of `message` with the secret as the key.
     pub fn hmac_sha256(&self, message: &[u8]) -> [u8; 32] {
-        hmac_sha256(&self.0, &[message])
+        ended(keyed(&self.0), &[message])
     }
 
     /// Whether both hold the same value, for tests.
@@ -84,15 +84,17 @@ impl<'de> Deserialize<'de> for Secret {
 /// The state's key: fingerprints, digests and seals are HMAC-SHA256 under it, so that a
 /// low-entropy value can't be guessed from what is stored.
 pub struct DigestKey {
-    key: Secret,
+    /// What has taken up the key and nothing else; wiped on drop, as each copy of it is.
+    keyed: Hmac<Sha256>,
     id: String,
 }
 
 impl DigestKey {
     /// A key of 32 bytes. Its id is a public digest that tells two keys apart.
     pub fn new(key: Secret) -> Self {
-        let id = hex(&key.hmac_sha256(b"tokenform key id")[..8]);
-        Self { key, id }
+        let keyed = keyed(&key.0);
+        let id = hex(&ended(keyed.clone(), &[b"tokenform key id"])[..8]);
+        Self { keyed, id }
     }
 
     /// Which key it is; safe to print and to store.
@@ -102,13 +104,33 @@ impl DigestKey {
 
     /// The keyed digest of some bytes. `purpose` keeps digests of different things apart.
     pub fn digest(&self, purpose: &str, bytes: &[u8]) -> Digest {
-        let parts: [&[u8]; 3] = [purpose.as_bytes(), b"\0", bytes];
-        Digest(hex(&hmac_sha256(&self.key.0, &parts)))
+        self.of(purpose).and(bytes).end()
+    }
+
+    /// A digest whose bytes come in parts, and of which many can begin with the same ones.
+    pub fn of(&self, purpose: &str) -> Digesting {
+        Digesting(self.keyed.clone()).and(purpose.as_bytes()).and(b"\0")
     }
 
     /// The keyed fingerprint of a secret: equal values have equal fingerprints under one key.
     pub fn fingerprint(&self, secret: &Secret) -> Fingerprint {
         Fingerprint(self.digest("fingerprint", &secret.0).0)
+    }
+}
+
+/// A digest that more bytes may be added to.
+#[derive(Clone)]
+pub struct Digesting(Hmac<Sha256>);
+
+impl Digesting {
+    #[must_use]
+    pub fn and(mut self, bytes: &[u8]) -> Self {
+        self.0.update(bytes);
+        self
+    }
+
+    pub fn end(self) -> Digest {
+        Digest(hex(&ended(self.0, &[])))
     }
 }
 
@@ -141,12 +163,13 @@ impl Fingerprint {
     }
 }
 
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
+}
+
 /// HMAC-SHA256 over the parts laid end to end.
-fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    for part in parts {
-        mac.update(part);
-    }
+fn ended(mut mac: Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
+    parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().into()
 }
 
@@ -160,7 +183,9 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    text
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use crate::model::step::{Expect, Step, StepId};
 use crate::model::unlisted::UnlistedToken;
 use crate::model::vocabulary::Target;
 use crate::model::who::Who;
+use crate::provider::fields::Fields;
 use crate::provider::state::Limits;
 
 /// The file format's version: `MAJOR.MINOR`.
@@ -103,9 +104,14 @@ pub struct LiveFields {
 }
 
 impl LiveFields {
-    /// Equal values of two objects or fields can't be told from their digests.
-    pub fn digest(address: &Address, name: &str, value: &str, key: &DigestKey) -> Digest {
-        key.digest("field", format!("{address}\0{name}\0{value}").as_bytes())
+    /// Each field's digest. Equal values of two objects or fields can't be told from them.
+    pub fn of(address: Address, fields: &Fields, key: &DigestKey) -> Self {
+        let begun = key.of("field").and(address.to_string().as_bytes()).and(b"\0");
+        let digest = |(name, value): (&String, &String)| {
+            let digest = begun.clone().and(name.as_bytes()).and(b"\0").and(value.as_bytes()).end();
+            (name.clone(), digest)
+        };
+        Self { fields: fields.iter().map(digest).collect(), address }
     }
 }
 

@@ -220,12 +220,8 @@ fn live_fields(live: &[Expect], inputs: &Inputs<'_>) -> Vec<LiveFields> {
     let asked = live.iter().map(|expect| &expect.address).collect();
     let bound = registry::bound(inputs.desired, inputs.snapshot, inputs.key, &asked);
     let row = |expect: &Expect| {
-        let address = expect.address.clone();
-        let fields = bound.get(&address)?.fields.iter();
-        let digest = |(name, value): (&String, &String)| {
-            (name.clone(), LiveFields::digest(&address, name, value, inputs.key))
-        };
-        Some(LiveFields { fields: fields.map(digest).collect(), address })
+        let bound = bound.get(&expect.address)?;
+        Some(LiveFields::of(expect.address.clone(), &bound.fields, inputs.key))
     };
     live.iter().filter_map(row).collect()
 }

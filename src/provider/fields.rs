@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::model::secret::Digest;
 
@@ -46,16 +46,22 @@ fn lay_out(name: &str, value: &Value, fields: &mut Fields) {
                 lay_out(&name, rest, fields);
             }
         }
-        Value::String(text) => match serde_json::from_str(text) {
-            Ok(Value::Object(foreign)) => {
-                fields.extend(foreign.iter().map(|(key, value)| (joined(name, ".", key), told(value))))
+        Value::String(text) => match foreign(text) {
+            Some(members) => {
+                fields.extend(members.iter().map(|(key, value)| (joined(name, ".", key), told(value))))
             }
-            _ => drop(fields.insert(name.to_owned(), text.clone())),
+            None => drop(fields.insert(name.to_owned(), text.clone())),
         },
         Value::Array(_) | Value::Bool(_) | Value::Number(_) => {
             fields.insert(name.to_owned(), told(value));
         }
     }
+}
+
+/// The members of a text that is a JSON object.
+fn foreign(text: &str) -> Option<Map<String, Value>> {
+    let is_object = text.trim_start().starts_with('{');
+    is_object.then(|| serde_json::from_str(text).ok()).flatten()
 }
 
 /// The id of a list's item, `[id, value]` or `{"id": …}`, and what else there is of it.

@@ -194,12 +194,11 @@ pub fn moved(
 /// read now.
 fn moved_fields(planned: &LiveFields, now: &Bound, session: &Session) -> Vec<String> {
     let LiveFields { address, fields } = planned;
-    let is_same = |name: &String, value: &String| {
-        fields.get(name) == Some(&LiveFields::digest(address, name, value, &session.key))
-    };
+    let live = LiveFields::of(address.clone(), &now.fields, &session.key);
+    let is_same = |name: &String| fields.get(name) == live.fields.get(name);
     let gone = fields.keys().filter(|name| !now.fields.contains_key(*name));
     let gone = gone.map(|name| format!("`{name}` was there and is not any more"));
-    let moved = now.fields.iter().filter(|(name, value)| !is_same(name, value));
+    let moved = now.fields.iter().filter(|(name, _)| !is_same(name));
     let moved = moved.map(|(name, value)| match fields.contains_key(name) {
         _ if name == "fingerprint" => "the token has another value now".to_owned(),
         false if value == THERE => format!("`{name}` is new"),

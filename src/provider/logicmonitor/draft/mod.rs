@@ -11,6 +11,7 @@ mod steps;
 mod turns;
 pub mod unlisted;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::lineage::Lineage;
@@ -20,6 +21,7 @@ use crate::model::change::{Action, Change};
 use crate::model::code;
 use crate::model::evidence::{CallerEvidence, EnabledCount};
 use crate::model::finding::Finding;
+use crate::model::secret::Digest;
 use crate::model::step::{Expect, Step};
 use crate::model::verb::Verb;
 use crate::model::vocabulary::TokenStatus;
@@ -50,6 +52,16 @@ struct Scene<'a> {
     want: &'a Token,
     /// The token, or its user, is protected.
     protected: bool,
+    digests: Digests<'a>,
+}
+
+/// What binds steps to live state, each computed when first needed.
+#[derive(Clone, Copy)]
+struct Digests<'a> {
+    /// Of the name's own user: the same for all its tokens.
+    first: &'a OnceCell<Digest>,
+    /// Of everything live of the name.
+    tokens: &'a OnceCell<Digest>,
 }
 
 /// What the users of one portal are drafted with.
@@ -69,9 +81,11 @@ pub struct Portal<'a> {
 pub fn user(cx: Context<'_>, address: &Address, portal: Portal<'_>, want: &User, live: &LiveUser) -> Draft {
     let above = want.protect;
     let mut draft = Draft::default();
+    let first = &OnceCell::new();
+    let cells: Vec<_> = want.tokens.iter().map(|_| OnceCell::new()).collect();
     let mut taken = BTreeMap::new();
     let mut lenders = BTreeMap::new();
-    for (token, want) in &want.tokens {
+    for ((token, want), tokens) in want.tokens.iter().zip(&cells) {
         let second = match second_owner(token, want, portal) {
             Ok(second) => second,
             Err(finding) => {
@@ -81,7 +95,8 @@ pub fn user(cx: Context<'_>, address: &Address, portal: Portal<'_>, want: &User,
         };
         let owners = Owners { first: live, second };
         lenders.extend(second.map(|user| (user.id, user)));
-        let scene = portal.scene(cx, owners, token, want);
+        let digests = Digests { first, tokens };
+        let scene = portal.scene(cx, owners, token, want, digests);
         let protected = above || want.protect || scene.second_protected();
         let scene = Scene { protected, ..scene };
         match scene.lineage().and_then(|lineage| scene.alone(lineage, &mut taken)) {
@@ -101,10 +116,17 @@ pub fn user(cx: Context<'_>, address: &Address, portal: Portal<'_>, want: &User,
 
 impl<'a> Portal<'a> {
     /// One of its tokens, which nothing protects.
-    fn scene(self, cx: Context<'a>, owners: Owners<'a>, address: &'a Address, want: &'a Token) -> Scene<'a> {
-        let Portal { connection, callers, read, robots, holders, snapshot: _ } = self;
+    fn scene(
+        self,
+        cx: Context<'a>,
+        owners: Owners<'a>,
+        address: &'a Address,
+        want: &'a Token,
+        digests: Digests<'a>,
+    ) -> Scene<'a> {
+        let Portal { connection, callers, read: portal, robots, holders, snapshot: _ } = self;
         let protected = false;
-        Scene { cx, connection, owners, callers, portal: read, robots, holders, address, want, protected }
+        Scene { cx, connection, owners, callers, portal, robots, holders, address, want, protected, digests }
     }
 }
 

@@ -10,7 +10,8 @@ use crate::provider::logicmonitor::state::{LiveToken, LiveUser, TokenKind, token
 
 impl<'a> Scene<'a> {
     pub(super) fn expect_tokens(self) -> Expect {
-        Expect { address: self.address.clone(), digest: tokens_digest(&self.bound(), self.cx.key) }
+        let digest = self.digests.tokens.get_or_init(|| tokens_digest(&self.bound(), self.cx.key));
+        Expect { address: self.address.clone(), digest: digest.clone() }
     }
 
     /// The second owner, where the name has one.
@@ -64,7 +65,8 @@ impl<'a> Scene<'a> {
         path: String,
         params: BTreeMap<String, String>,
     ) -> Step {
-        let first = Expect { address: self.address.lane(), digest: self.owners.first.digest(self.cx.key) };
+        let first = self.digests.first.get_or_init(|| self.owners.first.digest(self.cx.key));
+        let first = Expect { address: self.address.lane(), digest: first.clone() };
         let second = self.expect_second();
         Step {
             id: StepId::new(verb, self.address, ordinal),

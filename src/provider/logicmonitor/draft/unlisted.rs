@@ -1,11 +1,12 @@
 //! Tokens that no declared name stands for: told, or disabled and deleted by disuse (PRODUCT section 1,
 //! `unlisted_tokens`).
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::Portal;
+use super::{Digests, Portal};
 use crate::model::address::Address;
 use crate::model::change::Action;
 use crate::model::evidence::{EnabledCount, OwnerCount};
@@ -254,7 +255,8 @@ impl Judge<'_> {
             reenable: false,
             second_owner: None,
         };
-        let scene = self.portal.scene(self.cx, Owners::only(self.live), &row.address, &pin);
+        let digests = Digests { first: &OnceCell::new(), tokens: &OnceCell::new() };
+        let scene = self.portal.scene(self.cx, Owners::only(self.live), &row.address, &pin, digests);
         let mut step = scene.token_step(verb, token, 1);
         step.guards = self.guards(verb, row);
         let (action, after) = match verb {
