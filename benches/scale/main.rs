@@ -23,6 +23,10 @@ const SIZES: [usize; 4] = [100, 1_000, 10_000, 100_000];
 /// Says to a child which size it runs.
 const ONE: &str = "--one";
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Result<()> {
     // cargo adds `--bench`
     let given: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();

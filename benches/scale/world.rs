@@ -88,6 +88,7 @@ impl World {
             ledger: "ledger.jsonl".into(),
             asked: &self.asked,
             unattended: false,
+            kept: false,
         }
     }
 }

@@ -133,12 +133,22 @@ pub fn run_asked(
     ended.and_then(|exit| kept.map(|()| exit))
 }
 
+impl Plan {
+    /// Whether somebody sees the file's bytes, or whether the plan is only read.
+    fn is_kept(&self) -> bool {
+        self.out.is_some() || self.format == Format::Json || !self.policies.is_empty()
+    }
+}
+
 fn planned(command: &Plan, global: &Global, session: &Session, output: &Rc<Output>) -> Result<Exit, Failure> {
     output.findings(in_flight(session)?.as_slice(), &Sources::default());
     let reader = session.reader(output);
     command.parallelism.bound(&reader);
     let snapshot = session.block_on(session.read(&reader, output));
-    let planned = session.plan(&snapshot, command.expires, false);
+    let planned = match command.is_kept() {
+        true => session.plan(&snapshot, command.expires, false),
+        false => session.plan_to_read(&snapshot, command.expires, false),
+    };
     if global.verbose > 0 {
         output.say(&requests(&reader));
     }
@@ -164,6 +174,7 @@ fn offline(
         levers: &command.levers,
         limit: &command.limit,
         expires: command.expires,
+        kept: command.is_kept(),
     };
     let Offline { planned, key } = snapshot::planned(&asked, output)?;
     told(command, global, planned, &key, output)
@@ -189,9 +200,7 @@ fn told(
         failure
     })?;
     let plan = admitted.plan();
-    // nobody sees the file's bytes of a plan that is only read
-    let unseen = command.out.is_none() && command.format != Format::Json && command.policies.is_empty();
-    let bytes = if unseen { Vec::new() } else { saved::seal(plan, key) };
+    let bytes = if command.is_kept() { saved::seal(plan, key) } else { Vec::new() };
     let digest = sha256_hex(&bytes);
     let sealed = if command.out.is_some() { format!("sealed, sha256 {digest}") } else { String::new() };
     print(plan, &sealed, &bytes);
@@ -249,7 +258,9 @@ pub fn usable(planned: Planned) -> Result<check::Admitted, Failure> {
 fn judged(planned: Planned) -> Result<check::Admitted, Box<(Document, Failure)>> {
     let errors: Vec<_> = planned.findings.into_iter().filter(Finding::is_error).collect();
     if !errors.is_empty() {
-        return Err(Box::new((planned.plan, Failure::of(errors, Sources::default()))));
+        let invariants = check::judge(&planned.plan);
+        let plan = Document { invariants, ..planned.plan };
+        return Err(Box::new((plan, Failure::of(errors, Sources::default()))));
     }
     check::admit(planned.plan).map_err(|plan| {
         let failure = refused(&plan);

@@ -148,6 +148,15 @@ impl Session {
 
     /// Plans from what was read.
     pub fn plan(&self, snapshot: &Snapshot, expires: Period, unattended: bool) -> Planned {
+        self.plan_as(snapshot, expires, unattended, true)
+    }
+
+    /// A plan that is read and not saved.
+    pub fn plan_to_read(&self, snapshot: &Snapshot, expires: Period, unattended: bool) -> Planned {
+        self.plan_as(snapshot, expires, unattended, false)
+    }
+
+    fn plan_as(&self, snapshot: &Snapshot, expires: Period, unattended: bool, kept: bool) -> Planned {
         let mut planned = plan::plan(&Inputs {
             desired: &self.desired,
             snapshot,
@@ -163,6 +172,7 @@ impl Session {
             ledger: self.ledger.clone(),
             asked: &self.asked,
             unattended,
+            kept,
         });
         planned.findings.iter_mut().for_each(|finding| self.point_to_the_line(finding));
         planned.plan.findings.extend(self.not_now(&planned.plan).as_ref().map(PlanFinding::from));

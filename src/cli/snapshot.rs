@@ -97,6 +97,8 @@ pub struct Asked<'a> {
     pub levers: &'a Levers,
     pub limit: &'a [String],
     pub expires: Period,
+    /// The plan is saved or goes to a program.
+    pub kept: bool,
 }
 
 /// Plans from a snapshot. "Now" is when it was taken.
@@ -131,6 +133,7 @@ pub fn planned(asked: &Asked<'_>, output: &Output) -> Result<Offline, Failure> {
         ledger: asked.live.to_path_buf(),
         asked: &levers,
         unattended: false,
+        kept: asked.kept,
     });
     Ok(Offline { planned, key })
 }

@@ -63,10 +63,13 @@ pub struct Inputs<'a> {
     pub asked: &'a Asked,
     /// Nobody reviews this plan: what needs a person's eye is left out and waits.
     pub unattended: bool,
+    /// It may be saved: it holds a digest of each field of live state that it rests on, by which an apply
+    /// tells which one has moved.
+    pub kept: bool,
 }
 
-/// A plan, and what there is to say about it. An error among the findings means that the plan must
-/// not be used: it is whole only for the objects without one.
+/// A plan that nobody has judged yet, and what there is to say about it. An error among the findings means
+/// that the plan must not be used: it is whole only for the objects without one.
 pub struct Planned {
     pub plan: Plan,
     pub findings: Vec<Finding>,
@@ -139,10 +142,11 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
     tell_windows(&mut plan);
     plan.reverse = reverse::of(&plan);
     plan.live_digest = live_digest(&plan.live, inputs.key);
-    plan.live_fields = live_fields(&plan.live, inputs);
+    if inputs.kept {
+        plan.live_fields = live_fields(&plan.live, inputs);
+    }
     plan.summary = Summary::of(&plan.changes, &plan.steps);
     plan.findings = findings.iter().map(PlanFinding::from).collect();
-    plan.invariants = check::judge(&plan);
     Planned { plan, findings }
 }
 

@@ -75,6 +75,7 @@ impl World {
             key: &key,
             asked: &self.asked,
             unattended: self.unattended,
+            kept: true,
         })
     }
 

@@ -58,9 +58,9 @@ pub fn read(session: &Session, job: &Job<'_>, plan: &Plan, outcome: &Outcome) ->
         let Ok(()) = job.wait(session, Duration::from_secs(pause)) else { return Proof::Interrupted };
         waited += pause;
         let Ok(snapshot) = job.read(session) else { return Proof::Interrupted };
-        let mut planned = session.plan(&snapshot, EXPIRES, true);
+        let mut planned = session.plan_to_read(&snapshot, EXPIRES, true);
         // What needs a person's eye waits there. What was just done does not: it is not as it was left.
-        let mut attended = session.plan(&snapshot, EXPIRES, false);
+        let mut attended = session.plan_to_read(&snapshot, EXPIRES, false);
         let due = take_due(&mut planned.plan, plan);
         take_due(&mut attended.plan, plan);
         left = disagreements(&planned, &attended, &touched);
