@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::auth::{Caller, may_own_tokens};
 use super::estate::{Access, BearerRule, KeyInLists, Kind, Portal, Status, Token, User};
-use super::listing::page;
+use super::listing::page_by;
 use super::{audit, error, listed, no_route};
 use crate::sandbox::mint::Mint;
 use crate::sandbox::wire::{Call, Effect, Reply};
@@ -17,9 +17,11 @@ pub fn list(portal: &Portal, caller: &Caller, owner: Option<u64>, call: &Call) -
     let wanted = portal
         .tokens()
         .filter(|(own, (_, user), _)| Some(*own) == kind && owner.is_none_or(|owner| user.id == Some(owner)));
-    let mut rows: Vec<_> = wanted.collect();
-    rows.sort_by_cached_key(|(_, _, token)| token.id);
-    page(call, &rows, |(kind, (name, user), token)| body(portal, caller.access, *kind, (name, user), token))
+    let rows: Vec<_> = wanted.map(|row| (row.2.id, row)).collect();
+    let show = |(_, (kind, (name, user), token)): &(_, (Kind, (&String, &User), &Token))| {
+        body(portal, caller.access, *kind, (name, user), token)
+    };
+    page_by(call, rows, |(id, _)| *id, show)
 }
 
 /// What a create may hold; everything else is read-only and ignored.
