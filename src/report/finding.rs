@@ -1,5 +1,7 @@
 //! Findings as reports with labelled source lines: code, severity, places in one or more files, cure.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use miette::{
@@ -22,12 +24,17 @@ const LONGEST_LINE: usize = 240;
 /// What of a long line is shown before and behind its label.
 const AROUND: usize = 40;
 
-/// All findings, one below the other, with a count at the end where there are several.
+/// So many objects are named where one thing is told of several.
+const NAMED: usize = 3;
+
+/// All findings, one below the other, with a count at the end where there are several. What is the same of
+/// several objects (a portal that can't be read) is told once, with how many they are.
 pub fn render(findings: &[Finding], sources: &Sources, style: &Style) -> String {
     let files = Files::of(sources, findings);
     let handler = handler(style);
     let mut text = String::new();
-    for finding in findings {
+    for finding in &gathered(findings) {
+        let finding = finding.as_ref();
         let report = Report { finding, sources, files: &files };
         // No place outside a file is handed over; were one unreadable, the finding is still told.
         if handler.render_report(&mut text, &report).is_err() {
@@ -39,6 +46,38 @@ pub fn render(findings: &[Finding], sources: &Sources, style: &Style) -> String 
         text.push_str(&count(findings));
     }
     text
+}
+
+/// Findings without a place that say the same, as one: at the first object, with the others in its message.
+fn gathered(findings: &[Finding]) -> Vec<Cow<'_, Finding>> {
+    let mut groups: Vec<Vec<&Finding>> = Vec::new();
+    let mut places = BTreeMap::new();
+    for finding in findings {
+        let Finding { code, message, help, labels, .. } = finding;
+        let new = groups.len();
+        let place = match labels.is_empty() {
+            true => *places.entry((code.id(), message, help)).or_insert(new),
+            false => new,
+        };
+        if place == new {
+            groups.push(Vec::new());
+        }
+        groups[place].push(finding);
+    }
+    groups.into_iter().map(|group| one_of(&group)).collect()
+}
+
+fn one_of<'f>(group: &[&'f Finding]) -> Cow<'f, Finding> {
+    let (first, others) = (group[0], &group[1..]);
+    if others.is_empty() {
+        return Cow::Borrowed(first);
+    }
+    let named = others.iter().filter_map(|other| other.address.as_ref()).take(NAMED);
+    let mut named: Vec<String> = named.map(ToString::to_string).collect();
+    let more = others.len() - named.len().min(others.len());
+    named.extend((more > 0).then(|| format!("{more} more")));
+    let message = format!("{} (the same of {})", first.message, named.join(", "));
+    Cow::Owned(Finding { message, ..first.clone() })
 }
 
 /// `2 errors, 1 warning.`
@@ -356,6 +395,22 @@ error[tokenform::spec::not_yet]
         let text = render(&[Finding::new(code::HTTP_CALL, message)], &Sources::default(), &Style::PLAIN);
         assert!(text.contains(url) && text.lines().all(|line| line.len() <= 100), "{text}");
         assert!(text.lines().filter(|line| line.starts_with("  | ")).count() >= 2, "{text}");
+    }
+
+    #[test]
+    fn what_is_the_same_of_many_objects_is_told_once() {
+        let portal = Address::connection("logicmonitor", "acme");
+        let user = |n: usize| portal.owner(&format!("u{n}"));
+        let down = |n| Finding::new(code::PLAN_UNREADABLE, "HTTP 503").at(&user(n));
+        let mut findings: Vec<_> = (1..=9).map(down).collect();
+        findings.insert(1, Finding::new(code::PLAN_UNREADABLE, "HTTP 500").at(&user(0)));
+        let text = render(&findings, &Sources::default(), &UNICODE);
+        let flat = text.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
+        let told = "logicmonitor.acme.u1: HTTP 503 (the same of logicmonitor.acme.u2, logicmonitor.acme.u3, \
+                    logicmonitor.acme.u4, 5 more)";
+        assert!(flat.contains(told), "{text}");
+        assert_eq!(text.matches("HTTP 503").count(), 1, "{text}");
+        assert!(flat.contains("u0: HTTP 500") && text.ends_with("10 errors.\n"), "{text}");
     }
 
     #[test]
