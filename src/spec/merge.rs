@@ -2,7 +2,7 @@
 //!
 //! One pass over all files at once, so that many files and wide maps stay linear.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::node::{Entry, Node, Value};
 use crate::model::code;
@@ -31,7 +31,13 @@ struct Slot {
 
 impl Merger<'_> {
     /// Merges maps of different files. Within one of them a repeated key is a finding.
-    fn maps(&mut self, maps: Vec<Node>, root: bool) -> Node {
+    fn maps(&mut self, mut maps: Vec<Node>, root: bool) -> Node {
+        if let [one] = &mut maps[..]
+            && is_clean(one.entries())
+        {
+            self.within(one);
+            return maps.remove(0);
+        }
         let at = maps.first().map_or_else(Span::default, |map| map.at);
         let mut slots: Vec<Slot> = Vec::new();
         let mut index: BTreeMap<String, usize> = BTreeMap::new();
@@ -98,16 +104,40 @@ impl Merger<'_> {
     }
 
     /// A value of one file: maps inside of it may repeat a key too.
-    fn value(&mut self, node: Node) -> Node {
-        match node.value {
-            Value::Map(_) => self.maps(vec![node], false),
-            Value::Seq(items) => {
-                let items = items.into_iter().map(|item| self.value(item)).collect();
-                Node { at: node.at, value: Value::Seq(items) }
+    fn value(&mut self, mut node: Node) -> Node {
+        if matches!(node.value, Value::Map(_)) && !is_clean(node.entries()) {
+            return self.maps(vec![node], false);
+        }
+        self.within(&mut node);
+        node
+    }
+
+    /// The values in a list, or in a map that is clean itself: they stay where they are, but for those that
+    /// repeat a key.
+    fn within(&mut self, node: &mut Node) {
+        let nodes: &mut dyn Iterator<Item = &mut Node> = match &mut node.value {
+            Value::Map(entries) => &mut entries.iter_mut().map(|entry| &mut entry.node),
+            Value::Seq(items) => &mut items.iter_mut(),
+            _ => return,
+        };
+        for inner in nodes {
+            if matches!(inner.value, Value::Map(_) | Value::Seq(_)) {
+                let whole = std::mem::replace(inner, Node { at: inner.at, value: Value::Null });
+                *inner = self.value(whole);
             }
-            _ => node,
         }
     }
+}
+
+/// Whether no key stands twice in a map, and none merges another map.
+fn is_clean(entries: &[Entry]) -> bool {
+    const FEW: usize = 8;
+    let keys = || entries.iter().map(|entry| entry.key.as_str());
+    let unique = match entries.len() {
+        0..=FEW => keys().enumerate().all(|(at, key)| keys().take(at).all(|before| before != key)),
+        _ => keys().collect::<BTreeSet<_>>().len() == entries.len(),
+    };
+    unique && keys().all(|key| key != "<<")
 }
 
 #[cfg(test)]

@@ -6,13 +6,13 @@ use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
 use super::{Decoder, Failed};
 use crate::spec::node::{Entry, Node};
 
-pub(super) struct MapAccess<'n, 't> {
+pub(super) struct MapAccess<'n, 't, I> {
     pub(super) decoder: Decoder<'n, 't>,
-    pub(super) entries: std::vec::IntoIter<&'n Entry>,
+    pub(super) entries: I,
     pub(super) value: Option<&'n Entry>,
 }
 
-impl<'n> de::MapAccess<'n> for MapAccess<'n, '_> {
+impl<'n, I: Iterator<Item = &'n Entry>> de::MapAccess<'n> for MapAccess<'n, '_, I> {
     type Error = Failed;
 
     fn next_key_seed<K: DeserializeSeed<'n>>(&mut self, seed: K) -> Result<Option<K::Value>, Failed> {

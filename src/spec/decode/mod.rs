@@ -85,11 +85,11 @@ impl<'n> Decoder<'n, '_> {
     }
 
     /// The entries of known keys; tells of the others.
-    fn entries_of(&self, known: &[&str]) -> Vec<&'n Entry> {
-        let (good, unknown): (Vec<_>, Vec<_>) =
-            self.node.entries().iter().partition(|entry| known.contains(&entry.key.as_str()));
-        unknown.into_iter().for_each(|entry| self.unknown_key(entry, known));
-        good
+    fn entries_of(&self, known: &'static [&'static str]) -> impl Iterator<Item = &'n Entry> + use<'n> {
+        let is_known = |entry: &&Entry| known.contains(&entry.key.as_str());
+        let entries = self.node.entries().iter();
+        entries.clone().filter(|entry| !is_known(entry)).for_each(|entry| self.unknown_key(entry, known));
+        entries.filter(is_known)
     }
 
     fn text<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Failed> {
@@ -120,14 +120,18 @@ impl<'n> Decoder<'n, '_> {
         })
     }
 
-    fn map_of<V: Visitor<'n>>(self, entries: Vec<&'n Entry>, visitor: V) -> Result<V::Value, Failed> {
-        let access = MapAccess { decoder: self, entries: entries.into_iter(), value: None };
+    fn map_of<V: Visitor<'n>>(
+        self,
+        entries: impl Iterator<Item = &'n Entry>,
+        visitor: V,
+    ) -> Result<V::Value, Failed> {
+        let access = MapAccess { decoder: self, entries, value: None };
         visitor.visit_map(access).map_err(|failed| self.tell(failed))
     }
 
     /// The chosen form of a choice written as a map: `{ env: NAME }`.
-    fn chosen(&self, forms: &[&str]) -> Result<&'n Entry, Failed> {
-        let known = self.entries_of(forms);
+    fn chosen(&self, forms: &'static [&'static str]) -> Result<&'n Entry, Failed> {
+        let known: Vec<_> = self.entries_of(forms).collect();
         match known[..] {
             [one] => Ok(one),
             [] if !self.node.entries().is_empty() => Err(Failed::Told),
@@ -203,7 +207,7 @@ impl<'n> de::Deserializer<'n> for Decoder<'n, '_> {
     fn deserialize_map<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Failed> {
         self.known()?;
         match &self.node.value {
-            Value::Map(entries) => self.map_of(entries.iter().collect(), visitor),
+            Value::Map(entries) => self.map_of(entries.iter(), visitor),
             _ => Err(self.wrong_type("a map")),
         }
     }
