@@ -207,6 +207,9 @@ codes! {
     PLAN_OWNER_REFUSED = "tokenform::plan::owner_refused", Error,
         "The owner can't hold a usable token: suspended, stock administrator or `lmsupport`.",
         "Use an active API-only user with a custom role.";
+    LM_OWNER_SUSPENDED = "tokenform::logicmonitor::owner_suspended", Warning,
+        "The user that holds the token in use is not active, so it does not work; what it replaced is kept.",
+        "Activate the user in the portal; a suspended user can't hold the next token either.";
     PLAN_RESETS_OWED = "tokenform::plan::resets_owed", Warning,
         "An instance was unlocked, and the resets that must follow did not all happen.",
         "Reset the token of the team in the console, or lock the instance again.";

@@ -41,7 +41,7 @@ pub fn drafts(cx: Context<'_>, desired: &Desired, snapshot: &Snapshot) -> Vec<Dr
         let callers = callers.iter().find(|row| row.connection == *at);
         let read = snapshot.portals.get(at).cloned().unwrap_or_default();
         let robots = &logicmonitor::owners::robots(connection, snapshot);
-        let holders = &logicmonitor::owners::Holders::new(at, snapshot);
+        let holders = &logicmonitor::owners::Holders::new(at, snapshot, cx.history);
         let portal =
             logicmonitor::draft::Portal { connection, callers, read: &read, robots, holders, snapshot };
         for (address, want) in &connection.users {
@@ -54,7 +54,7 @@ pub fn drafts(cx: Context<'_>, desired: &Desired, snapshot: &Snapshot) -> Vec<Dr
         let read = snapshot.portals.get(at).cloned().unwrap_or_default();
         let callers = callers.iter().find(|row| row.connection == *at);
         let (connection, robots) = (&desired.logicmonitor[at], &BTreeSet::new());
-        let holders = &logicmonitor::owners::Holders::new(at, snapshot);
+        let holders = &logicmonitor::owners::Holders::new(at, snapshot, cx.history);
         let portal =
             logicmonitor::draft::Portal { connection, callers, read: &read, robots, holders, snapshot };
         let mut draft = Draft::default();

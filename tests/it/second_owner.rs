@@ -1,6 +1,7 @@
 //! `second_owner` as a whole program: at a portal that allows one bearer token for each user, two users hold
 //! the tokens of one name in turn, and a consumer never is without one.
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::server::Server;
@@ -166,4 +167,27 @@ fn a_name_that_lost_its_second_owner_in_the_spec_is_found_there() {
     let spec = bench.place.read("tokens.yaml");
     bench.place.write("tokens.yaml", &spec.replace("second_owner: svc-b, ", ""));
     bench.run(&["plan", "tokens.yaml"]).exits(3).says("second_owner: svc-b");
+}
+
+#[test]
+fn a_suspended_second_owner_keeps_the_old_token_alive_and_replace_leaves_it() {
+    let mut bench = Bench::new("");
+    bench.apply().exits(0);
+    bench.server.ask(
+        "POST /__sandbox/meddle",
+        "{\"set_user\":{\"connection\":\"acme\",\"user\":\"svc-b\",\"status\":\"suspended\"}}",
+    );
+    bench.pass(9);
+    bench.apply().exits(0).says("owner_suspended");
+    assert_eq!(bench.held()[0], [enabled(5)], "nothing of the old one is taken");
+    let now = bench.server.ask("GET /__sandbox/clock", "")["now"].as_str().unwrap().to_owned();
+    let after = now.parse::<Timestamp>().unwrap() - SignedDuration::from_hours(1);
+    let replace = format!("rotate: {{ strategy: replace, issued_after: {after} }}");
+    let spec = bench.place.read("tokens.yaml").replace("rotate: { max_age: 60d }", &replace);
+    bench.place.write("tokens.yaml", &spec);
+    bench.apply().exits(0);
+    let [first, second] = bench.held();
+    assert_eq!((first.len(), second.len()), (1, 0));
+    assert_ne!(first[0].0, 5);
+    bench.gets_in();
 }

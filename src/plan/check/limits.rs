@@ -34,7 +34,9 @@ pub(super) fn limits_and_protections(view: &View<'_>) -> Verdict {
         .collect();
     shares_are_kept(view, &mut breaks);
     for step in view.steps.iter().filter(|s| protection_forbids(s)) {
-        for address in view.evidence.protected.iter().filter(|p| p.covers(&step.address)) {
+        let touched: Vec<&Address> = std::iter::once(&step.address).chain(lenders(step)).collect();
+        let covers = |protected: &&Address| touched.iter().any(|at| protected.covers(at));
+        for address in view.evidence.protected.iter().filter(covers) {
             breaks.push(format!("step {} touches {address}, which is protected", view.number(step)));
         }
     }
@@ -42,6 +44,13 @@ pub(super) fn limits_and_protections(view: &View<'_>) -> Verdict {
     lifted_alone(view, &mut breaks);
     let used: Vec<_> = counts.iter().map(|(name, count, limit)| format!("{name} {count}/{limit}")).collect();
     verdict(breaks, used.join(", "))
+}
+
+/// Other owners that a step is bound to than the one of its address: the second owner of a token.
+fn lenders(step: &Step) -> impl Iterator<Item = &Address> {
+    let lane = step.address.lane();
+    let expected = step.expects.iter().map(|expect| &expect.address);
+    expected.filter(move |at| at.item_parts().is_none() && **at != lane)
 }
 
 /// What `protect` forbids; creating, enabling and delivering take nothing away.

@@ -72,9 +72,14 @@ pub(super) fn owners_keep_one(view: &View<'_>, breaks: &mut Vec<String>) {
             breaks.push(format!("step {number} has no count of its owner's enabled tokens"));
             continue;
         };
+        // another lane can take a token that it has here as a second owner, at any time
+        let elsewhere = view.steps.iter().filter(|other| other.address.lane() != owner);
+        let elsewhere = elsewhere.filter(|other| matches!(other.verb, Verb::Disable | Verb::Delete));
+        let taken: BTreeSet<u64> = elsewhere.filter_map(token_id).collect();
         let up_to = view.steps.iter().filter(|other| other.address.lane() == owner);
         let up_to = up_to.take(1 + view.steps_before(step));
-        let mut enabled: BTreeSet<u64> = count.enabled.iter().copied().collect();
+        let enabled = count.enabled.iter().copied();
+        let mut enabled: BTreeSet<u64> = enabled.filter(|id| !taken.contains(id)).collect();
         for other in up_to {
             match (other.verb, token_id(other)) {
                 (Verb::Disable | Verb::Delete, Some(id)) => drop(enabled.remove(&id)),

@@ -262,8 +262,7 @@ error plan::user_missing svc-b: there is no `svc-b` on the vendor's side
     tells!(
         same,
         str![[r#"
-waiting svc.bearer_token["otel"]: ops-env#KEY is not known to have this token; fed at the next rotation; now: `plan --rotate 'svc.bearer_token["otel"]'`
-error plan::owner_refused svc.bearer_token["otel"]: `svc` is its own second owner by its id
+error plan::owner_refused svc.bearer_token["otel"]: `svc-b` is its own second owner: both have id 32
 
 "#]]
     );
@@ -280,9 +279,8 @@ waiting svc.bearer_token["otel"]: predecessor id 5: it is protected
     tells!(
         due().past(&second(), kept),
         str![[r#"
-rotate svc.bearer_token["otel"]: 91d old, max_age 90d, 1d late
-1 issue svc.bearer_token["otel"] overlap > ops-env#KEY
-error plan::owner_refused svc.bearer_token["otel"]: svc-b is protected, so nothing is rotated through it
+waiting svc.bearer_token["otel"]: due for rotation (91d old, max_age 90d, 1d late), but its second owner is protected
+waiting svc.bearer_token["otel"]: ops-env#KEY is not known to have this token; fed at the next rotation; now: `plan --rotate 'svc.bearer_token["otel"]'`
 
 "#]]
     );
@@ -320,4 +318,155 @@ fn what_the_connection_makes_as_either_user_is_its_own() {
     assert!(!world.story().contains("ambiguous"), "{}", world.story());
     live_second(&mut world).tokens[0].created_by = "somebody".into();
     assert!(world.story().contains("ambiguous"), "{}", world.story());
+}
+
+#[test]
+fn a_protected_second_owner_loses_nothing() {
+    for status in [Absent, Disabled] {
+        let taken = Token { status: Some(status), rotate: None, deliver: vec![], ..wish() };
+        let protect = |world: &mut World| {
+            let users = &mut world.desired.logicmonitor.get_mut(&acme()).unwrap().users;
+            users.get_mut(&second()).unwrap().protect = true;
+        };
+        let mut by_spec = World { desired: world(taken.clone(), vec![], vec![]).desired, ..replaced() };
+        protect(&mut by_spec);
+        assert!(by_spec.story().contains("touches svc-b, which is protected"), "{}", by_spec.story());
+        let remembered = Past { protected: true, ..Past::default() };
+        let by_ledger = World { desired: world(taken, vec![], vec![]).desired, ..replaced() };
+        let by_ledger = by_ledger.past(&second(), remembered);
+        assert!(by_ledger.story().contains("touches svc-b, which is protected"), "{}", by_ledger.story());
+    }
+    // swapped in the spec, the name was protected at its other address
+    let swapped =
+        replaced().past(&second().item("bearer_token", "otel"), Past { protected: true, ..Past::default() });
+    tells!(
+        swapped,
+        str![[r#"
+error plan::protected svc.bearer_token["otel"]: the ledger knows this name as svc-b.bearer_token["otel"], which is protected
+
+"#]]
+    );
+}
+
+#[test]
+fn replace_deletes_nothing_while_another_token_is_in_the_way() {
+    let strategy = Rotate { strategy: Strategy::Replace, ..rotate() };
+    let want = Token { rotate: Some(strategy), id: Some(5), ..wish() };
+    // one by hand of the same note at each user: neither is what the pin stands for
+    let blocked = world(
+        want.clone(),
+        vec![bearer(9, 32, "otel")],
+        vec![old(bearer(5, 33, "otel")), bearer(8, 33, "otel")],
+    );
+    tells!(
+        blocked,
+        str![[r#"
+waiting svc.bearer_token["otel"]: ops-env#KEY is not known to have this token; fed at the next rotation; now: `plan --rotate 'svc.bearer_token["otel"]'`
+error plan::owner_refused svc.bearer_token["otel"]: svc holds another bearer token, id 9 ("otel"), and can hold one at a time
+
+"#]]
+    );
+    let free = world(want, vec![bearer(9, 32, "otel")], vec![old(bearer(5, 33, "otel"))]);
+    let plan = free.admitted();
+    assert_eq!(plan.steps[0].params["next_owner"], "33", "{plan:?}");
+    assert_eq!(plan.steps[1].call.path, "/santaba/rest/setting/admins/33/apitokens?type=bearer");
+}
+
+#[test]
+fn the_old_token_is_kept_while_the_user_of_the_new_one_is_suspended() {
+    let mut world = replaced();
+    live_second(&mut world).status = "suspended".into();
+    tells!(
+        world,
+        str![[r#"
+waiting svc.bearer_token["otel"]: ops-env#KEY is not known to have this token; fed at the next rotation until 2027-02-10T10:00:00Z
+waiting svc.bearer_token["otel"]: predecessor id 5: id 6, which replaced it, is of svc-b, who is suspended
+warning logicmonitor::owner_suspended svc.bearer_token["otel"]: id 6, which replaced it, is of svc-b, who is suspended
+
+"#]]
+    );
+}
+
+#[test]
+fn an_incident_at_the_second_owner_names_the_address_to_take() {
+    let mut world = due();
+    world.asked.incident = Some(Incident {
+        issued_before: days_ago(0),
+        scope: vec![second().to_string().parse().unwrap()],
+        reason: None,
+    });
+    assert_eq!(world.plan().plan.extent.not_rotated.len(), 0, "it holds none");
+    let mut world = replaced();
+    world.asked.incident = Some(Incident {
+        issued_before: days_ago(0),
+        scope: vec![second().to_string().parse().unwrap()],
+        reason: None,
+    });
+    let left = world.plan().plan.extent.not_rotated;
+    assert!(
+        left[0].token_ids == [6] && left[0].why.contains("bearer_token[\"otel\"] into the scope"),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn what_a_name_left_at_a_former_second_owner_is_not_forgotten() {
+    // the present one is at `svc` again, and what it replaced is at `svc-b`, whom the spec does not name any more
+    let back = |want: Token| {
+        let mut world = world(want, vec![bearer(7, 32, "otel ;tf1 g=n p=6")], vec![bearer(6, 33, "otel")]);
+        world.desired.logicmonitor.get_mut(&acme()).unwrap().users.remove(&second());
+        let other = world.snapshot.users.remove(&second()).unwrap().present().unwrap().clone();
+        world.snapshot.others.insert(second(), other);
+        world
+    };
+    for status in [Enabled, Absent] {
+        let want = Token { second_owner: None, status: Some(status), ..wish() };
+        let story = back(want).story();
+        assert!(story.contains("id 6, which belongs to this name, is a token of `svc-b`"), "{story}");
+        assert!(!story.contains("delete"), "{story}");
+    }
+    let mut unlisted = back(Token { second_owner: None, ..wish() });
+    let connection = unlisted.desired.logicmonitor.get_mut(&acme()).unwrap();
+    connection.unlisted = Some(Unlisted {
+        action: UnlistedAction::Disable,
+        unused_for: Some(crate::model::vocabulary::Period::hours(1)),
+        except: vec![],
+        all_users: true,
+    });
+    let rows = unlisted.plan().plan.unlisted;
+    assert!(
+        rows.iter().any(|row| row.token_id == 6 && row.why == "another token has replaced it"),
+        "{rows:?}"
+    );
+}
+
+#[test]
+fn a_protection_of_the_second_owner_can_be_lifted_while_a_rotation_is_due() {
+    let mut world = due().past(&second(), Past { protected: true, ..Past::default() });
+    world.desired.unprotect.insert(second());
+    tells!(
+        world,
+        str![[r#"
+unprotect svc-b: the spec says `protect: false`
+1 unprotect svc-b
+waiting svc.bearer_token["otel"]: due for rotation (91d old, max_age 90d, 1d late), but its second owner is protected
+waiting svc.bearer_token["otel"]: ops-env#KEY is not known to have this token; fed at the next rotation; now: `plan --rotate 'svc.bearer_token["otel"]'`
+
+"#]]
+    );
+}
+
+#[test]
+fn disuse_takes_no_last_token_of_a_user_whose_other_one_goes_by_its_name() {
+    let off = Token { status: Some(Disabled), ..wish() };
+    let idle = LiveToken { owner: 33, last_used_on: Some(days_ago(9)), ..live(20, "idle") };
+    let mut world = world(off, vec![], vec![bearer(6, 33, "otel"), idle]);
+    let connection = world.desired.logicmonitor.get_mut(&acme()).unwrap();
+    connection.unlisted = Some(Unlisted {
+        action: UnlistedAction::Disable,
+        unused_for: Some(crate::model::vocabulary::Period::days(2)),
+        except: vec![],
+        all_users: false,
+    });
+    assert!(world.story().contains("leaves svc-b without an enabled token"), "{}", world.story());
 }

@@ -51,6 +51,7 @@ pub fn besides(
                     of_name(at, token, owners, incident, rotated, callers)
                 };
                 rows.extend(want.tokens.iter().filter(|(at, _)| incident.covers(at)).filter_map(own));
+                rows.extend(lent(address, want, live, incident));
                 rows.extend(unlisted(address, want, live, incident, callers));
             }
         }
@@ -66,6 +67,21 @@ pub fn besides(
         ));
     }
     rows
+}
+
+/// A token that a user holds as a second owner, in an incident that reaches the user and not the name.
+fn lent(at: &Address, want: &User, live: &LiveUser, incident: &Incident) -> Option<NotRotated> {
+    let lent = want.lends.as_ref().filter(|lent| incident.covers(at) && !incident.covers(&lent.token))?;
+    let held = live.bound(TokenKind::BearerToken, lent.token.name(), lent.id);
+    let exposed = held.into_iter().filter(|token| token.enabled() && incident.exposes(token.created_on));
+    let token_ids: Vec<u64> = exposed.map(|token| token.id).collect();
+    let why = format!("{} holds it as a second owner: take {} into the scope", live.username, lent.token);
+    (!token_ids.is_empty()).then(|| NotRotated {
+        address: at.clone(),
+        cause: Cause::OtherWish,
+        why,
+        token_ids,
+    })
 }
 
 /// Why a portal could not be read, if it was asked and could not.
@@ -120,8 +136,8 @@ fn of_name(
     };
     let cycle = "it was replaced; `overlap` and `idle` of its `rotate` say when the next applies disable it, \
                  and shorten that";
-    let in_turn = "its next one can be made when the one that it replaced is gone from its other owner: `overlap`, \
-                   `idle` and `soak` say when, or delete that one in the portal";
+    let in_turn = "its next one can be made when the one before it is gone from its other owner: `overlap`, `idle` and \
+                   `soak` of its `rotate` say when the next applies disable and delete that one";
     let in_use = "it is what tokenform logs in with, and `strategy: replace` would delete it: `strategy: overlap` \
                   rotates it";
     match (works.is_empty(), now) {
@@ -130,7 +146,7 @@ fn of_name(
         (false, None) if replaces && works.iter().any(|id| callers.contains(id)) => {
             row(Cause::Credential, in_use, works)
         }
-        (false, None) if owners.second.is_some() && works.len() > 1 => row(Cause::Retiring, in_turn, works),
+        (false, None) if owners.second.is_some() => row(Cause::Retiring, in_turn, works),
         (false, _) => row(Cause::Retiring, cycle, works),
         (true, None) if !exposed.is_empty() => {
             let ids = exposed.iter().map(|token| token.id).collect();

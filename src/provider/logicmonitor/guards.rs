@@ -21,7 +21,7 @@ pub async fn broken(reader: &Reader, task: &Task<'_>, owners: Owners<'_>) -> Opt
                 find(owners, *token_id).and_then(|old| used(old, *at_least, now))
             }
             Guard::SuccessorInPlace { token_id, issued_at, overlap, .. } => {
-                in_place(find(owners, *token_id), *token_id, overlap.after(*issued_at), now)
+                in_place(owners, *token_id, overlap.after(*issued_at), now)
             }
             Guard::DisabledFor { token_id, at_least, since } => {
                 let until = at_least.after(*since);
@@ -57,9 +57,12 @@ fn used(old: &LiveToken, at_least: Period, now: Timestamp) -> Option<String> {
     (now < at_least.after(last)).then(|| format!("id {} was used{from} at {last}: it is in use", old.id))
 }
 
-fn in_place(new: Option<&LiveToken>, id: u64, until: Timestamp, now: Timestamp) -> Option<String> {
-    match new {
+fn in_place(owners: Owners<'_>, id: u64, until: Timestamp, now: Timestamp) -> Option<String> {
+    match find(owners, id) {
         None => Some(format!("id {id}, which replaced it, is not there")),
+        Some(new) if owners.second.is_some() && owners.holder(new).status != "active" => {
+            Some(format!("id {id}, which replaced it, is of a user who is {}", owners.holder(new).status))
+        }
         Some(new) if !new.enabled() => Some(format!("id {id}, which replaced it, is disabled")),
         Some(_) => (now < until).then(|| format!("both shall work until {until}")),
     }

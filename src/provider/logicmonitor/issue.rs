@@ -108,6 +108,11 @@ fn refused(failure: Failure, task: &Task<'_>) -> Failure {
         {
             let max_age = task.max_age().map_or(String::new(), |age| format!("max_age: {age}, "));
             let help = match task.step.shape {
+                _ if task.step.params.contains_key("second_owner") => {
+                    "The user may hold a bearer token already, or may not hold any: look in the portal, or name \
+                     another `second_owner` with the same roles."
+                        .to_owned()
+                }
                 Some(Shape::Overlap) => format!(
                     "If the portal allows one bearer token for each user, there are two ways for {}: `second_owner: \
                      USER` beside `rotate` names another user with the same roles, and both hold the token in turn; \

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::{Connection, LiveToken, LiveUser, Token, TokenKind};
 use crate::model::address::Address;
+use crate::model::history::History;
 use crate::model::observed::Observed;
 use crate::provider::state::Snapshot;
 
@@ -55,16 +56,19 @@ impl<'a> Owners<'a> {
     }
 }
 
-/// Who holds the bearer tokens of a portal. Gathered when first asked.
+/// What is known of the tokens of a whole portal, since one name can have them at two users. Gathered when
+/// first asked.
 pub struct Holders<'a> {
     connection: &'a Address,
     snapshot: &'a Snapshot,
+    history: &'a History,
     names: OnceCell<BTreeMap<u64, String>>,
+    replaced: OnceCell<BTreeSet<u64>>,
 }
 
 impl<'a> Holders<'a> {
-    pub fn new(connection: &'a Address, snapshot: &'a Snapshot) -> Self {
-        Self { connection, snapshot, names: OnceCell::new() }
+    pub fn new(connection: &'a Address, snapshot: &'a Snapshot, history: &'a History) -> Self {
+        Self { connection, snapshot, history, names: OnceCell::new(), replaced: OnceCell::new() }
     }
 
     /// The username of who holds a bearer token, declared or not.
@@ -72,14 +76,41 @@ impl<'a> Holders<'a> {
         self.names.get_or_init(|| self.gather()).get(&id).map(String::as_str)
     }
 
-    fn gather(&self) -> BTreeMap<u64, String> {
+    /// Ids of tokens that another one has replaced, by the marks of live ones and by the ledger.
+    pub fn replaced(&self) -> &BTreeSet<u64> {
+        self.replaced.get_or_init(|| {
+            let tokens = self.users().flat_map(|user| &user.tokens);
+            let marked = tokens.filter_map(|token| token.marker().predecessor);
+            let past = self.history.below(self.connection);
+            let known = past.flat_map(|(_, past)| past.replaced.iter().map(|(_, old)| *old));
+            marked.chain(known).collect()
+        })
+    }
+
+    /// Whether the ledger remembers a protection of a bearer token, whichever user's address it is by.
+    pub fn was_protected(&self, token: &LiveToken) -> bool {
+        let is_it = |at: &Address, id: Option<u64>| match at.item_parts() {
+            Some((kind, name)) => {
+                kind == token.kind.as_str() && (name == token.name() || id == Some(token.id))
+            }
+            None => false,
+        };
+        let mut past = self.history.below(self.connection).filter(|(_, past)| past.protected);
+        token.kind == TokenKind::BearerToken && past.any(|(at, past)| is_it(at, past.remote_id))
+    }
+
+    fn users(&self) -> impl Iterator<Item = &'a LiveUser> {
         let declared = self.snapshot.users.iter().filter_map(|(at, user)| Some((at, user.present()?)));
-        let users = declared.chain(&self.snapshot.others).filter(|(at, _)| self.connection.covers(at));
+        let users = declared.chain(&self.snapshot.others);
+        users.filter(|(at, _)| self.connection.covers(at)).map(|(_, user)| user)
+    }
+
+    fn gather(&self) -> BTreeMap<u64, String> {
         let bearer = |token: &&LiveToken| token.kind == TokenKind::BearerToken;
         let of = |user: &'a LiveUser| {
             user.tokens.iter().filter(bearer).map(|token| (token.id, user.username.clone()))
         };
-        users.flat_map(|(_, user)| of(user)).collect()
+        self.users().flat_map(of).collect()
     }
 }
 

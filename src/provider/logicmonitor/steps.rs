@@ -63,7 +63,7 @@ async fn read_again(reader: &Reader, cx: &Context<'_>, step: &Step) -> Result<Pr
             facts.successor = task.successor()?;
             if step.shape == Some(Shape::Replace) {
                 // nothing is deleted for a token that could not be made
-                check_owner(&user, step)?;
+                check_next_owner(&task, Owners { first: &user, second: other.as_ref() })?;
                 facts.predecessor = facts.successor.is_none().then_some(id);
             }
             if step.params.contains_key("mark") {
@@ -354,6 +354,23 @@ pub(super) fn one<'t>(
             .into());
     }
     Ok(Some(token))
+}
+
+/// Whether the user that a replacement is made for can hold it: of two owners the one that the plan says, and
+/// only where nothing but what is deleted is in the way.
+fn check_next_owner(task: &Task<'_>, owners: Owners<'_>) -> Result<(), Box<Finding>> {
+    if owners.second.is_none() {
+        return check_owner(owners.first, task.step);
+    }
+    let id = number(task.step, "next_owner")?;
+    let next = owners.each().find(|user| user.id == id).unwrap_or(owners.first);
+    check_owner(next, task.step)?;
+    let pin = task.step.params.get("pin").and_then(|pin| pin.parse().ok());
+    let own = |token: &&LiveToken| token.name() == task.name || Some(token.id) == pin;
+    let mut others = next.tokens.iter().filter(|token| token.kind == TokenKind::BearerToken && !own(token));
+    let Some(other) = others.next() else { return Ok(()) };
+    let message = format!("{} holds another bearer token by now, id {}", next.username, other.id);
+    Err(task.finding(PLAN_OWNER_REFUSED, message).into())
 }
 
 /// Who can't own a usable token (contract logicmonitor 5.4, 6).

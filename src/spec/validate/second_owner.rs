@@ -8,6 +8,7 @@ use crate::model::address::Address;
 use crate::model::code;
 use crate::model::finding::Finding;
 use crate::model::given::Given;
+use crate::model::vocabulary::TokenStatus;
 use crate::provider::logicmonitor::state::{Lent, Token, TokenKind, User};
 use crate::spec::node::Entry;
 
@@ -41,10 +42,11 @@ pub fn lend(checker: &mut Checker<'_>, connection: &Entry, users: &mut BTreeMap<
     let tokens = users.values().flat_map(|user| &user.tokens);
     let lent = |(at, token): (&Address, &Token)| {
         let lent = Lent { token: at.clone(), id: token.id };
-        Some((token.second_owner.clone()?, lent, token.rotate.is_some()))
+        let takes = matches!(token.status, Some(TokenStatus::Disabled | TokenStatus::Absent));
+        Some((token.second_owner.clone()?, lent, takes || token.rotate.is_some()))
     };
     let lent: Vec<_> = tokens.filter_map(lent).collect();
-    for (second, lent, rotates) in lent {
+    for (second, lent, takes) in lent {
         let undeclared = || User { id: None, protect: false, tokens: BTreeMap::new(), lends: None };
         let user = users.entry(second.clone()).or_insert_with(undeclared);
         let here = |of: &Address| {
@@ -63,8 +65,8 @@ pub fn lend(checker: &mut Checker<'_>, connection: &Entry, users: &mut BTreeMap<
         } else if own {
             let message = format!("`{name}` has bearer tokens of its own in the spec, and can hold one");
             checker.tell(told(code::SPEC_SECOND_OWNER, message, "has its own"));
-        } else if user.protect && rotates {
-            let message = format!("`{name}` is protected, so nothing can be rotated through it");
+        } else if user.protect && takes {
+            let message = format!("`{name}` is protected, so nothing can be taken from it");
             checker.tell(told(code::SPEC_PROTECTED, message, "is protected"));
         }
         user.lends = Some(lent);

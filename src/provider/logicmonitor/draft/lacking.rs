@@ -50,7 +50,11 @@ impl<'a> Scene<'a> {
             let due = Due { reason: why, only_unknown_age: false, incident: false, asked: false };
             return self.replace(current, lineage, due, draft);
         }
-        let owner = match self.next_owner(Some(current)) {
+        if self.second_protected() {
+            draft.wait(self.address, format!("{why}; its second owner is protected"), None);
+            return false;
+        }
+        let owner = match self.next_owner(Some(current), lineage) {
             Ok(owner) => owner,
             Err(Taken::ByOurs(id)) => {
                 let what = format!(

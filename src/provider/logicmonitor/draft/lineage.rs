@@ -20,6 +20,13 @@ pub(super) struct Lineage<'a> {
     pub(super) holding: BTreeSet<u64>,
 }
 
+impl Lineage<'_> {
+    /// Of the token in use and of those that it replaced.
+    pub(super) fn ids(&self) -> Vec<u64> {
+        self.current.iter().chain(&self.predecessors).map(|token| token.id).collect()
+    }
+}
+
 impl<'a> Scene<'a> {
     /// Tells the token in use from its predecessors. A token is a predecessor only if a live
     /// token's marker names it and we created that one, or the ledger says so: never by name or age.
@@ -138,16 +145,23 @@ impl<'a> Scene<'a> {
         Ok(lineage)
     }
 
-    /// The token that the ledger knows by this name is there, and a user holds it that the spec does not name
-    /// beside it (any more).
+    /// A token that belongs to this name, by the ledger or by a mark of ours, is there, and a user holds it
+    /// that the spec does not name beside it (any more).
     fn held_elsewhere(self, bound: &[&LiveToken]) -> Option<Finding> {
-        let id = self.cx.past(self.address).remote_id?;
-        if self.want.kind != TokenKind::BearerToken || bound.iter().any(|token| token.id == id) {
+        if self.want.kind != TokenKind::BearerToken {
             return None;
         }
-        let holder =
-            self.holders.of(id).filter(|name| self.owners.each().all(|user| user.username != *name))?;
-        let message = format!("id {id}, which the ledger knows by this name, is a token of `{holder}`");
+        let past = self.cx.past(self.address);
+        let ours = bound.iter().filter(|token| self.robots.contains(&token.created_by));
+        let marked = ours.filter_map(|token| token.marker().predecessor);
+        let known = past.replaced.iter().flat_map(|(new, old)| [*new, *old]);
+        let mut known = past.remote_id.into_iter().chain(known).chain(marked);
+        let elsewhere = |id: u64| {
+            let holder = self.holders.of(id).filter(|_| bound.iter().all(|token| token.id != id))?;
+            self.owners.each().all(|user| user.username != holder).then_some((id, holder))
+        };
+        let (id, holder) = known.find_map(elsewhere)?;
+        let message = format!("id {id}, which belongs to this name, is a token of `{holder}`");
         let help = format!("write `second_owner: {holder}` beside `rotate`, or `forget` this address");
         Some(Finding::new(code::PLAN_RENAMED, message).at(self.address).help(help))
     }

@@ -86,7 +86,7 @@ pub fn user(cx: Context<'_>, address: &Address, portal: Portal<'_>, want: &User,
     let mut taken = BTreeMap::new();
     let mut lenders = BTreeMap::new();
     for ((token, want), tokens) in want.tokens.iter().zip(&cells) {
-        let second = match second_owner(token, want, portal) {
+        let second = match second_owner(token, want, live, portal) {
             Ok(second) => second,
             Err(finding) => {
                 draft.findings.push(finding);
@@ -97,6 +97,10 @@ pub fn user(cx: Context<'_>, address: &Address, portal: Portal<'_>, want: &User,
         lenders.extend(second.map(|user| (user.id, user)));
         let digests = Digests { first, tokens };
         let scene = portal.scene(cx, owners, token, want, digests);
+        if let Some(finding) = scene.protected_elsewhere() {
+            draft.findings.push(finding);
+            continue;
+        }
         let protected = above || want.protect || scene.second_protected();
         let scene = Scene { protected, ..scene };
         match scene.lineage().and_then(|lineage| scene.alone(lineage, &mut taken)) {
@@ -157,8 +161,8 @@ impl<'a> Scene<'a> {
                 draft.findings.push(Finding::new(code::PLAN_NOTHING_TO_DISABLE, message).at(self.address));
             }
             (None, Some(TokenStatus::Enabled) | None) => {
-                if !self.issue_what_is_owed(draft) {
-                    self.create(draft);
+                if !self.issue_what_is_owed(lineage, draft) {
+                    self.create(lineage, draft);
                 }
             }
             (Some(_), Some(TokenStatus::Absent)) => self.delete(lineage, draft),
@@ -169,11 +173,11 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn create(self, draft: &mut Draft) {
+    fn create(self, lineage: &Lineage<'a>, draft: &mut Draft) {
         let mut change = change(self.address, self.kind(), Action::Create, "does not exist");
         change.fields.push(field("note", None, Some(&note::issued(self.name(), "(nonce)", None))));
         change.fields.push(field("status", None, Some("enabled")));
-        match self.next_owner(None) {
+        match self.next_owner(None, lineage) {
             Ok(owner) => {
                 self.tell_turn(&mut change, None, owner);
                 self.issue(change, Vec::new(), None, owner, draft);
@@ -229,14 +233,20 @@ impl<'a> Scene<'a> {
             draft.wait(self.address, what, None);
             return false;
         }
+        if self.second_protected() {
+            let what = "its second owner is protected";
+            self.cant_rotate(&due, what, draft);
+            draft.wait(self.address, format!("due for rotation ({}), but {what}", due.reason), None);
+            return false;
+        }
         if rotate.replaces() {
             return self.replace(current, lineage, due, draft);
         }
-        let owner = match self.next_owner(Some(current)) {
+        let owner = match self.next_owner(Some(current), lineage) {
             Ok(owner) => owner,
             Err(Taken::ByOurs(id)) => {
                 let what = format!("its other owner still has id {id}, which it replaced");
-                self.cant_rotate(&due, &format!("{what}; delete that one in the portal, or wait"), draft);
+                self.cant_rotate(&due, &format!("{what}, and which is retired first"), draft);
                 draft.wait(self.address, format!("due for rotation ({}), but {what}", due.reason), None);
                 return false;
             }
@@ -305,7 +315,7 @@ impl<'a> Scene<'a> {
                 user.username
             ));
         }
-        self.second_refused()
+        self.roles_differ()
     }
 
     fn enable(self, current: &LiveToken, draft: &mut Draft) {
@@ -421,12 +431,17 @@ impl<'a> Scene<'a> {
         draft.live.extend(self.expect_second());
         draft.enabled_counts.push(EnabledCount {
             address: self.address.clone(),
-            enabled: bound.iter().filter(|t| t.enabled()).map(|t| t.id).collect(),
+            enabled: bound.iter().filter(|t| t.enabled() && self.can_be_used(t)).map(|t| t.id).collect(),
             predecessors: lineage.predecessors.iter().map(|t| t.id).collect(),
             may_be_zero: matches!(self.want.status, Some(TokenStatus::Absent | TokenStatus::Disabled)),
             replaces: self.replaces(),
             removed: self.removed(),
         });
+    }
+
+    /// Of two owners one can be suspended, and its token with it (contract logicmonitor 6).
+    fn can_be_used(self, token: &LiveToken) -> bool {
+        self.owners.second.is_none() || self.owners.holder(token).status == "active"
     }
 
     /// What the address stands for: every token of the name, and a pinned one of another name.

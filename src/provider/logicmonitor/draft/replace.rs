@@ -56,7 +56,7 @@ impl<'a> Scene<'a> {
             draft.wait(self.address, format!("due for rotation ({}), but {why}", due.reason), None);
             return false;
         }
-        let owner = match self.owner_of_all() {
+        let owner = match self.owner_of_all(lineage) {
             Ok(owner) => owner,
             Err(taken) => {
                 self.cant_issue(taken, draft);
@@ -70,6 +70,9 @@ impl<'a> Scene<'a> {
         for (at, token) in all.iter().enumerate().rev() {
             change.notes.push(used(token, self.cx.now));
             let mut step = self.token_step(Verb::Delete, token, at + 1);
+            if self.owners.second.is_some() {
+                step.params.insert("next_owner".into(), owner.id.to_string());
+            }
             if token.id != current.id {
                 step.params.insert("successor".into(), current.id.to_string());
             }
@@ -83,10 +86,10 @@ impl<'a> Scene<'a> {
 
     /// The half that an interrupted apply owes: the old token is gone, the new one was not made. Says
     /// whether it is drafted.
-    pub(super) fn issue_what_is_owed(self, draft: &mut Draft) -> bool {
+    pub(super) fn issue_what_is_owed(self, lineage: &Lineage<'a>, draft: &mut Draft) -> bool {
         let Some(id) = self.removed().filter(|_| self.replaces()) else { return false };
         let reason = format!("id {id} was deleted to be replaced, and its successor was not made");
-        let owner = match self.owner_of_all() {
+        let owner = match self.owner_of_all(lineage) {
             Ok(owner) => owner,
             Err(taken) => {
                 self.cant_issue(taken, draft);

@@ -113,6 +113,15 @@ impl<'a> Scene<'a> {
         if let Some(why) = self.used_by_us(token) {
             return wait(&why);
         }
+        if !self.can_be_used(new) {
+            let holder = self.owners.holder(new);
+            let why = format!(
+                "id {}, which replaced it, is of {}, who is {}",
+                new.id, holder.username, holder.status
+            );
+            draft.findings.push(Finding::new(code::LM_OWNER_SUSPENDED, &*why).at(self.address));
+            return wait(&why);
+        }
         if self.protected {
             return wait("it is protected");
         }

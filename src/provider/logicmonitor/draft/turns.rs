@@ -2,6 +2,7 @@
 //! a time (contract logicmonitor 5.2).
 
 use super::Scene;
+use super::lineage::Lineage;
 use crate::model::address::Address;
 use crate::model::change::Change;
 use crate::model::code;
@@ -23,11 +24,15 @@ pub(super) enum Taken {
 pub(super) fn second_owner<'a>(
     address: &Address,
     want: &Token,
+    first: &LiveUser,
     portal: Portal<'a>,
 ) -> Result<Option<&'a LiveUser>, Finding> {
     let Some(at) = &want.second_owner else { return Ok(None) };
     let name = at.name();
     let (code, message) = match portal.snapshot.users.get(at) {
+        Some(Observed::Present(user)) if user.id == first.id => {
+            (code::PLAN_OWNER_REFUSED, format!("`{name}` is its own second owner: both have id {}", user.id))
+        }
         Some(Observed::Present(user)) => return Ok(Some(user)),
         Some(Observed::Absent) => (
             code::PLAN_USER_MISSING,
@@ -44,7 +49,11 @@ pub(super) fn second_owner<'a>(
 impl<'a> Scene<'a> {
     /// The user that the next token is made for: the name's own; with a second owner the one that does not
     /// hold the present token, and for the first token the first that is free.
-    pub(super) fn next_owner(self, current: Option<&LiveToken>) -> Result<&'a LiveUser, Taken> {
+    pub(super) fn next_owner(
+        self,
+        current: Option<&LiveToken>,
+        lineage: &Lineage<'_>,
+    ) -> Result<&'a LiveUser, Taken> {
         if self.owners.second.is_none() {
             return Ok(self.owners.first);
         }
@@ -53,35 +62,19 @@ impl<'a> Scene<'a> {
         let free = candidates.iter().find(|user| holds(user).next().is_none());
         match (free, candidates.first()) {
             (Some(user), _) => Ok(user),
-            (None, Some(user)) => Err(self.taken(user)),
-            // both are one user
-            (None, None) => Err(Taken::ByAnother(format!(
-                "`{}` is its own second owner by its id",
-                self.owners.first.username
-            ))),
+            (None, user) => Err(taken(user.unwrap_or(&self.owners.first), &lineage.ids())),
         }
     }
 
-    /// The same where everything of the name is deleted first.
-    pub(super) fn owner_of_all(self) -> Result<&'a LiveUser, Taken> {
+    /// The same where everything of the lineage is deleted first.
+    pub(super) fn owner_of_all(self, lineage: &Lineage<'_>) -> Result<&'a LiveUser, Taken> {
         let first = self.owners.first;
         if self.owners.second.is_none() {
             return Ok(first);
         }
-        let ours: Vec<u64> = self.bound().iter().map(|token| token.id).collect();
-        let is_free = |user: &&LiveUser| holds(user).all(|token| ours.contains(&token.id));
-        self.owners.each().find(is_free).ok_or_else(|| self.taken(first))
-    }
-
-    fn taken(self, user: &LiveUser) -> Taken {
-        let ours: Vec<u64> = self.bound().iter().map(|token| token.id).collect();
-        match holds(user).find(|token| !ours.contains(&token.id)) {
-            Some(LiveToken { id, note, .. }) => Taken::ByAnother(format!(
-                "{} holds another bearer token, id {id} (\"{note}\"), and can hold one at a time",
-                user.username
-            )),
-            None => Taken::ByOurs(holds(user).map(|token| token.id).max().unwrap_or_default()),
-        }
+        let going = lineage.ids();
+        let is_free = |user: &&LiveUser| holds(user).all(|token| going.contains(&token.id));
+        self.owners.each().find(is_free).ok_or_else(|| taken(first, &going))
     }
 
     /// Nobody can hold the next token, and only a person can change that.
@@ -93,19 +86,26 @@ impl<'a> Scene<'a> {
         draft.findings.push(Finding::new(code::PLAN_OWNER_REFUSED, why).at(self.address));
     }
 
-    /// Why the second owner may not take part, if so. A token has its owner's roles: consumers must not gain
-    /// or lose any by a rotation.
-    pub(super) fn second_refused(self) -> Option<String> {
+    /// Why the two may not take turns, if so. A token has its owner's roles: consumers must not gain or lose
+    /// any by a rotation.
+    pub(super) fn roles_differ(self) -> Option<String> {
         let (first, second) = (self.owners.first, self.owners.second?);
-        if self.second_protected() {
-            return Some(format!("{} is protected, so nothing is rotated through it", second.username));
-        }
         let told = |user: &LiveUser| format!("{} has {}", user.username, list(&user.roles));
         let differ = first.roles != second.roles;
         differ.then(|| format!("{}, and {}: a token has its owner's roles", told(first), told(second)))
     }
 
-    /// By the spec, or by what the ledger remembers.
+    /// The ledger remembers a protection of the same name at the second owner: where two users were swapped in
+    /// the spec, it is of this token.
+    pub(super) fn protected_elsewhere(self) -> Option<Finding> {
+        let other = self.want.second_owner.as_ref()?.item(self.want.kind.as_str(), self.name());
+        let message = format!("the ledger knows this name as {other}, which is protected");
+        let help = "Lift it at that address with `protect: false` first.";
+        let protected = self.cx.past(&other).protected;
+        protected.then(|| Finding::new(code::PLAN_PROTECTED, message).at(self.address).help(help))
+    }
+
+    /// Whether the second owner is protected, by the spec or by what the ledger remembers.
     pub(super) fn second_protected(self) -> bool {
         let second = self.want.second_owner.as_ref().and_then(|at| self.connection.users.get(at));
         second.is_some_and(|user| user.protect)
@@ -120,7 +120,19 @@ impl<'a> Scene<'a> {
     }
 }
 
-fn holds(user: &LiveUser) -> impl Iterator<Item = &LiveToken> {
+/// Which of a user's tokens is in the way: one of the lineage, or another.
+fn taken(user: &LiveUser, ours: &[u64]) -> Taken {
+    match holds(user).find(|token| !ours.contains(&token.id)) {
+        Some(LiveToken { id, note, .. }) => Taken::ByAnother(format!(
+            "{} holds another bearer token, id {id} (\"{note}\"), and can hold one at a time",
+            user.username
+        )),
+        None => Taken::ByOurs(holds(user).map(|token| token.id).max().unwrap_or_default()),
+    }
+}
+
+/// Bearer tokens, enabled or not: each takes its user's one place.
+pub fn holds(user: &LiveUser) -> impl Iterator<Item = &LiveToken> {
     user.tokens.iter().filter(|token| token.kind == TokenKind::BearerToken)
 }
 

@@ -49,7 +49,7 @@ pub fn unlisted(
     let Some(wish) = &portal.connection.unlisted else { return };
     let protected = want.is_some_and(|want| want.protect);
     let judge =
-        Judge { cx, user: address, portal, wish, live, protected, replaced: replaced(cx, address, live) };
+        Judge { cx, user: address, portal, wish, live, protected, replaced: portal.holders.replaced() };
     let before = draft.changes.len();
     let mut rows: Vec<_> =
         of_user(address, want, live).into_iter().map(|(at, token)| (judge.row(&at, token), token)).collect();
@@ -80,13 +80,6 @@ fn enabled(live: &LiveUser) -> impl Iterator<Item = u64> {
     live.tokens.iter().filter(|token| token.enabled()).map(|token| token.id)
 }
 
-/// Ids of tokens of a user that another one has replaced, by the marks of live ones and by the ledger.
-fn replaced(cx: Context<'_>, user: &Address, live: &LiveUser) -> BTreeSet<u64> {
-    let marked = live.tokens.iter().filter_map(|token| token.marker().predecessor);
-    let known = cx.history.below(user).flat_map(|(_, past)| past.replaced.iter().map(|(_, old)| *old));
-    marked.chain(known).collect()
-}
-
 /// What one user's unlisted tokens are judged by.
 struct Judge<'a> {
     cx: Context<'a>,
@@ -95,7 +88,7 @@ struct Judge<'a> {
     wish: &'a Unlisted,
     live: &'a LiveUser,
     protected: bool,
-    replaced: BTreeSet<u64>,
+    replaced: &'a BTreeSet<u64>,
 }
 
 impl Judge<'_> {
@@ -175,6 +168,7 @@ impl Judge<'_> {
         };
         let mut below = self.cx.history.below(self.user);
         below.any(|(at, past)| past.protected && (is_it(at) || past.remote_id == Some(token.id)))
+            || self.portal.holders.was_protected(token)
     }
 
     fn in_use_by_us(&self, token: &LiveToken) -> Option<String> {
