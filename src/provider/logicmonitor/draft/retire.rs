@@ -296,7 +296,8 @@ impl<'a> Scene<'a> {
         }
         // a use shortly before it was disabled can have been told only afterwards
         let late = LATE.min(SignedDuration::try_from(old.rotate.idle.as_duration()).unwrap_or(LATE));
-        let since = off.checked_sub(late).unwrap_or(off);
+        // what was before the new one says nothing of who needs the old one beside it
+        let since = off.checked_sub(late).unwrap_or(off).max(old.issued_at);
         let last = old.token.last_used_on.filter(|at| *at > since && fresh(at))?;
         let from = old.token.last_auth_ip.as_ref().map(|ip| format!(" from {ip}")).unwrap_or_default();
         Some(format!("the portal tells of a use{from} at {last}"))
