@@ -219,3 +219,13 @@ fn a_disabled_token_that_is_wanted_is_replaced_as_well() {
     assert!(world.story().contains("1 delete svc.api_token[\"ci\"] id 5 replace"), "{}", world.story());
     assert!(admit(world.plan().plan).is_ok());
 }
+
+#[test]
+fn what_is_deleted_to_be_replaced_is_not_brought_back_as_well() {
+    let used = LiveToken { last_used_on: Some(days_ago(0)), ..disabled(live(4, "ci ;tf1 off=1795082400")) };
+    let rotate = Rotate { strategy: Strategy::Replace, issued_after: Some(days_ago(1)), ..rotate() };
+    let want = Token { rotate: Some(rotate), ..replaced() };
+    let world = lm(vec![("ci", want)], vec![used, live(5, "ci ;tf1 g=n p=4")]);
+    let verbs: Vec<_> = world.admitted().steps.iter().map(|step| step.verb).collect();
+    assert_eq!(verbs, [Verb::Delete, Verb::Delete, Verb::Issue], "{}", world.story());
+}

@@ -62,6 +62,10 @@ impl<'a> Scene<'a> {
         rotates: bool,
         draft: &mut Draft,
     ) {
+        if rotates && self.replaces() {
+            // all of them are deleted
+            return;
+        }
         let mut due = Vec::new();
         for token in &lineage.predecessors {
             match self.next(current, token, lineage.holding.contains(&token.id), draft) {
