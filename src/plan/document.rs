@@ -24,7 +24,7 @@ use crate::model::step::{Expect, Step, StepId};
 use crate::model::unlisted::UnlistedToken;
 use crate::model::vocabulary::Target;
 use crate::model::who::Who;
-use crate::provider::fields::Fields;
+use crate::provider::fields::Bound;
 use crate::provider::state::Limits;
 
 /// The file format's version: `MAJOR.MINOR`.
@@ -105,13 +105,14 @@ pub struct LiveFields {
 
 impl LiveFields {
     /// Each field's digest. Equal values of two objects or fields can't be told from them.
-    pub fn of(address: Address, fields: &Fields, key: &DigestKey) -> Self {
+    pub fn of(address: Address, bound: &Bound<'_>, key: &DigestKey) -> Self {
         let begun = key.of("field").and(address.to_string().as_bytes()).and(b"\0");
-        let digest = |(name, value): (&String, &String)| {
+        let mut fields = BTreeMap::new();
+        bound.lay_out(&mut |name, value| {
             let digest = begun.clone().and(name.as_bytes()).and(b"\0").and(value.as_bytes()).end();
-            (name.clone(), digest)
-        };
-        Self { fields: fields.iter().map(digest).collect(), address }
+            fields.insert(name, digest);
+        });
+        Self { address, fields }
     }
 }
 

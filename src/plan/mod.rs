@@ -222,10 +222,10 @@ pub fn live_digest(live: &[Expect], key: &DigestKey) -> Digest {
 /// What each live object that the plan rests on looks like, field by field.
 fn live_fields(live: &[Expect], inputs: &Inputs<'_>) -> Vec<LiveFields> {
     let asked = live.iter().map(|expect| &expect.address).collect();
-    let bound = registry::bound(inputs.desired, inputs.snapshot, inputs.key, &asked);
+    let bound = registry::bound(inputs.desired, inputs.snapshot, &asked);
     let row = |expect: &Expect| {
         let bound = bound.get(&expect.address)?;
-        Some(LiveFields::of(expect.address.clone(), &bound.fields, inputs.key))
+        Some(LiveFields::of(expect.address.clone(), bound, inputs.key))
     };
     live.iter().filter_map(row).collect()
 }

@@ -6,55 +6,94 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::model::secret::Digest;
+use crate::model::secret::{Digest, DigestKey};
+use crate::provider::ibm::state::{LiveInstance, LiveTeam};
+use crate::provider::logicmonitor::state::{LiveToken, LiveUser, lay_out_tokens, tokens_digest};
 
 /// Names like `status`, `teams 12`, `parameters.external_api_auth` or `id 5 note`, and their values. What is
 /// not there has no row.
 pub type Fields = BTreeMap<String, String>;
 
+/// Takes the name and the value of one field after the other. Of several by one name the last counts.
+pub type Put<'p> = dyn FnMut(String, &str) + 'p;
+
 /// The value of a row that stands for a whole item.
 pub const THERE: &str = "there";
 
-/// What binds a plan to one object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bound {
-    pub digest: Digest,
-    pub fields: Fields,
+/// What binds a plan to one object. Nothing of it is computed before it is asked for.
+pub enum Bound<'s> {
+    Instance(&'s LiveInstance),
+    /// A team, and the guid of its instance.
+    Team(&'s LiveTeam, &'s str),
+    User(&'s LiveUser),
+    /// All live tokens that one address stands for, in id order.
+    Tokens(Vec<&'s LiveToken>),
 }
 
-/// The fields of a binding.
-pub fn of(binding: &impl Serialize) -> Fields {
-    let mut fields = Fields::new();
+impl Bound<'_> {
+    pub fn digest(&self, key: &DigestKey) -> Digest {
+        match self {
+            Self::Instance(live) => live.digest(key),
+            Self::Team(team, guid) => team.digest(guid, key),
+            Self::User(live) => live.digest(key),
+            Self::Tokens(tokens) => tokens_digest(tokens, key),
+        }
+    }
+
+    /// The same, field by field.
+    pub fn fields(&self) -> Fields {
+        let mut fields = Fields::new();
+        self.lay_out(&mut |name, value| drop(fields.insert(name, value.to_owned())));
+        fields
+    }
+
+    /// Hands out its fields, one after the other.
+    pub fn lay_out(&self, put: &mut Put<'_>) {
+        match self {
+            Self::Instance(live) => live.lay_out(put),
+            Self::Team(team, guid) => team.lay_out(guid, put),
+            Self::User(live) => live.lay_out(put),
+            Self::Tokens(tokens) => lay_out_tokens(tokens, put),
+        }
+    }
+}
+
+/// Hands out the fields of a binding.
+pub fn lay_out(binding: &impl Serialize, put: &mut Put<'_>) {
     let value = serde_json::to_value(binding).expect("a binding is strings and integers");
-    lay_out("", &value, &mut fields);
-    fields
+    lay_out_value("", &value, put);
 }
 
-fn lay_out(name: &str, value: &Value, fields: &mut Fields) {
+/// Hands out a text: the members of one that is a JSON object, else the text itself.
+pub fn lay_out_text(name: String, text: &str, put: &mut Put<'_>) {
+    match foreign(text) {
+        Some(members) => {
+            members.iter().for_each(|(key, value)| put(joined(&name, ".", key), &told(value)));
+        }
+        None => put(name, text),
+    }
+}
+
+fn lay_out_value(name: &str, value: &Value, put: &mut Put<'_>) {
     match value {
         Value::Null => {}
         Value::Array(items) if items.is_empty() => {}
         Value::Object(members) => {
             let members = members.iter().filter(|(key, _)| *key != "id" || name.is_empty());
-            members.for_each(|(key, value)| lay_out(&joined(name, " ", key), value, fields));
+            members.for_each(|(key, value)| lay_out_value(&joined(name, " ", key), value, put));
         }
         Value::Array(items) if items.iter().any(|item| identity(item).is_some()) => {
             for item in items {
                 let (id, rest) = identity(item).unwrap_or((item.to_string(), item));
                 let name = joined(name, " ", &id);
-                fields.extend(item.is_object().then(|| (name.clone(), THERE.to_owned())));
-                lay_out(&name, rest, fields);
+                if item.is_object() {
+                    put(name.clone(), THERE);
+                }
+                lay_out_value(&name, rest, put);
             }
         }
-        Value::String(text) => match foreign(text) {
-            Some(members) => {
-                fields.extend(members.iter().map(|(key, value)| (joined(name, ".", key), told(value))))
-            }
-            None => drop(fields.insert(name.to_owned(), text.clone())),
-        },
-        Value::Array(_) | Value::Bool(_) | Value::Number(_) => {
-            fields.insert(name.to_owned(), told(value));
-        }
+        Value::String(text) => lay_out_text(name.to_owned(), text, put),
+        Value::Array(_) | Value::Bool(_) | Value::Number(_) => put(name.to_owned(), &told(value)),
     }
 }
 
@@ -90,7 +129,9 @@ mod tests {
     use serde_json::json;
 
     fn rows(value: &Value) -> Vec<String> {
-        of(value).into_iter().map(|(name, value)| format!("{name} = {value}")).collect()
+        let mut fields = Fields::new();
+        lay_out(value, &mut |name, value| drop(fields.insert(name, value.to_owned())));
+        fields.into_iter().map(|(name, value)| format!("{name} = {value}")).collect()
     }
 
     #[test]

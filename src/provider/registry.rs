@@ -182,15 +182,14 @@ pub fn rationale(desired: &Desired, address: &Address) -> Option<String> {
     team().or_else(token)?.rationale.clone()
 }
 
-/// What binds a plan to those objects of a snapshot that are asked for: their digests, and their fields.
-pub fn bound(
+/// What binds a plan to those objects of a snapshot that are asked for.
+pub fn bound<'s>(
     desired: &Desired,
-    snapshot: &Snapshot,
-    key: &DigestKey,
+    snapshot: &'s Snapshot,
     asked: &BTreeSet<&Address>,
-) -> BTreeMap<Address, Bound> {
-    let ibm = ibm::evidence::bound(desired, snapshot, key, asked);
-    ibm.into_iter().chain(logicmonitor::evidence::bound(desired, snapshot, key, asked)).collect()
+) -> BTreeMap<Address, Bound<'s>> {
+    let ibm = ibm::evidence::bound(desired, snapshot, asked);
+    ibm.into_iter().chain(logicmonitor::evidence::bound(desired, snapshot, asked)).collect()
 }
 
 /// Declared objects as they are wanted and as they are, for policies.

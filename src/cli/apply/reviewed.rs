@@ -172,11 +172,11 @@ pub fn moved(
     of_interest: impl Fn(&Address) -> bool,
 ) -> Vec<Finding> {
     let asked = plan.live.iter().map(|expect| &expect.address).collect();
-    let now = registry::bound(&session.desired, snapshot, &session.key, &asked);
+    let now = registry::bound(&session.desired, snapshot, &asked);
     let told = |expect: &Expect| {
         let address = &expect.address;
         let message = match now.get(address) {
-            Some(bound) if bound.digest == expect.digest => return None,
+            Some(bound) if bound.digest(&session.key) == expect.digest => return None,
             Some(bound) => {
                 let planned = plan.live_fields.iter().find(|row| row.address == *address);
                 let fields = planned.map(|planned| moved_fields(planned, bound, session));
@@ -192,13 +192,14 @@ pub fn moved(
 
 /// What differs between the fields that a plan was made from, of which it keeps digests, and those that are
 /// read now.
-fn moved_fields(planned: &LiveFields, now: &Bound, session: &Session) -> Vec<String> {
+fn moved_fields(planned: &LiveFields, now: &Bound<'_>, session: &Session) -> Vec<String> {
     let LiveFields { address, fields } = planned;
-    let live = LiveFields::of(address.clone(), &now.fields, &session.key);
+    let live = LiveFields::of(address.clone(), now, &session.key);
+    let now = now.fields();
     let is_same = |name: &String| fields.get(name) == live.fields.get(name);
-    let gone = fields.keys().filter(|name| !now.fields.contains_key(*name));
+    let gone = fields.keys().filter(|name| !now.contains_key(*name));
     let gone = gone.map(|name| format!("`{name}` was there and is not any more"));
-    let moved = now.fields.iter().filter(|(name, _)| !is_same(name));
+    let moved = now.iter().filter(|(name, _)| !is_same(name));
     let moved = moved.map(|(name, value)| match fields.contains_key(name) {
         _ if name == "fingerprint" => "the token has another value now".to_owned(),
         false if value == THERE => format!("`{name}` is new"),

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use crate::model::address::Address;
 use crate::model::evidence::{EstateInstance, Managed};
 use crate::model::observed::Observed;
-use crate::model::secret::DigestKey;
 use crate::provider::fields::Bound;
 use crate::provider::ibm::client::origin;
 use crate::provider::ibm::draft::seen;
@@ -60,23 +59,20 @@ pub fn cant_rotate(instance: &Instance, team: &Team) -> Option<&'static str> {
 }
 
 /// What binds a plan to live instances, and to their teams whose token was read.
-pub fn bound(
+pub fn bound<'s>(
     desired: &Desired,
-    snapshot: &Snapshot,
-    key: &DigestKey,
+    snapshot: &'s Snapshot,
     asked: &BTreeSet<&Address>,
-) -> Vec<(Address, Bound)> {
+) -> Vec<(Address, Bound<'s>)> {
     let mut rows = Vec::new();
     for (address, want) in instances(desired) {
         if let Some(live) = present(snapshot, address) {
             if asked.contains(address) {
-                rows.push((address.clone(), Bound { digest: live.digest(key), fields: live.fields() }));
+                rows.push((address.clone(), Bound::Instance(live)));
             }
-            let team = |team: &LiveTeam| {
+            let team = |team: &'s LiveTeam| {
                 let address = want.team_address(address, team);
-                let bound =
-                    || Bound { digest: team.digest(&live.guid, key), fields: team.fields(&live.guid) };
-                asked.contains(&address).then(|| (address, bound()))
+                asked.contains(&address).then(|| (address, Bound::Team(team, &live.guid)))
             };
             rows.extend(live.teams.iter().filter(|t| t.fingerprint.is_some()).filter_map(team));
         }

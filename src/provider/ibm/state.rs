@@ -9,7 +9,7 @@ use crate::model::address::Address;
 use crate::model::secret::{Digest, DigestKey, Fingerprint};
 use crate::model::step::Delivery;
 use crate::model::vocabulary::{Period, SecretRef};
-use crate::provider::fields::{self, Fields};
+use crate::provider::fields::{self, Put};
 use crate::provider::state::Rotate;
 
 /// One IBM Cloud account reached with one credential.
@@ -342,8 +342,8 @@ impl LiveInstance {
     }
 
     /// What binds a plan, field by field.
-    pub fn fields(&self) -> Fields {
-        fields::of(&self.binding())
+    pub fn lay_out(&self, put: &mut Put<'_>) {
+        fields::lay_out(&self.binding(), put);
     }
 
     /// Every field is named: those after the line only inform.
@@ -388,8 +388,8 @@ impl LiveTeam {
     }
 
     /// What binds a plan, field by field.
-    pub fn fields(&self, guid: &str) -> Fields {
-        fields::of(&self.binding(guid))
+    pub fn lay_out(&self, guid: &str, put: &mut Put<'_>) {
+        fields::lay_out(&self.binding(guid), put);
     }
 
     fn binding<'a>(&'a self, guid: &'a str) -> TeamBinding<'a> {

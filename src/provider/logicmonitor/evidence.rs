@@ -5,15 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::address::Address;
 use crate::model::evidence::{EstateUser, Managed};
 use crate::model::observed::Observed;
-use crate::model::secret::DigestKey;
 use crate::model::vocabulary::TokenStatus;
 use crate::provider::fields::Bound;
 use crate::provider::logicmonitor::draft::seen;
 use crate::provider::logicmonitor::draft::unlisted::{of_user, others};
 use crate::provider::logicmonitor::owners::Owners;
-use crate::provider::logicmonitor::state::{
-    Connection, LiveUser, Token, TokenKind, User, tokens_digest, tokens_fields,
-};
+use crate::provider::logicmonitor::state::{Connection, LiveUser, Token, TokenKind, User};
 use crate::provider::state::{Desired, Snapshot};
 
 /// Ids of the live tokens that connections of the spec use, by the connection in whose portal they
@@ -64,13 +61,12 @@ pub fn cant_rotate(user: &User, token: &Token) -> Option<&'static str> {
 }
 
 /// What binds a plan to live users, and to the tokens that each declared one stands for.
-pub fn bound(
+pub fn bound<'s>(
     desired: &Desired,
-    snapshot: &Snapshot,
-    key: &DigestKey,
+    snapshot: &'s Snapshot,
     asked: &BTreeSet<&Address>,
-) -> Vec<(Address, Bound)> {
-    let mut rows = Rows { key, asked, rows: Vec::new() };
+) -> Vec<(Address, Bound<'s>)> {
+    let mut rows = Rows { asked, rows: Vec::new() };
     for (address, want) in users(desired) {
         if let Some(live) = present(snapshot, address) {
             rows.user(address, live);
@@ -91,30 +87,26 @@ pub fn bound(
 }
 
 /// What binds a plan, of the objects that are asked for.
-struct Rows<'a> {
-    key: &'a DigestKey,
+struct Rows<'a, 's> {
     asked: &'a BTreeSet<&'a Address>,
-    rows: Vec<(Address, Bound)>,
+    rows: Vec<(Address, Bound<'s>)>,
 }
 
-impl Rows<'_> {
-    fn user(&mut self, at: &Address, live: &LiveUser) {
+impl<'s> Rows<'_, 's> {
+    fn user(&mut self, at: &Address, live: &'s LiveUser) {
         if self.asked.contains(at) {
-            let bound = Bound { digest: live.digest(self.key), fields: live.fields() };
-            self.rows.push((at.clone(), bound));
+            self.rows.push((at.clone(), Bound::User(live)));
         }
     }
 
-    fn token(&mut self, at: &Address, owners: Owners<'_>, kind: TokenKind, pin: Option<u64>) {
+    fn token(&mut self, at: &Address, owners: Owners<'s>, kind: TokenKind, pin: Option<u64>) {
         if self.asked.contains(at) {
-            let tokens = owners.bound(kind, at.name(), pin);
-            let bound = Bound { digest: tokens_digest(&tokens, self.key), fields: tokens_fields(&tokens) };
-            self.rows.push((at.clone(), bound));
+            self.rows.push((at.clone(), Bound::Tokens(owners.bound(kind, at.name(), pin))));
         }
     }
 
     /// The tokens of a user that the spec does not declare.
-    fn unlisted(&mut self, user: &Address, want: Option<&User>, live: &LiveUser) {
+    fn unlisted(&mut self, user: &Address, want: Option<&User>, live: &'s LiveUser) {
         for (at, token) in of_user(user, want, live) {
             self.token(&at, Owners::only(live), token.kind, Some(token.id));
         }

@@ -299,10 +299,10 @@ impl Judge<'_> {
 }
 
 /// Users that no connection declares and that `users: all` covers, with the connection of each.
-pub fn others<'a>(
-    connections: &'a BTreeMap<Address, Connection>,
-    others: &'a BTreeMap<Address, LiveUser>,
-) -> impl Iterator<Item = (&'a Address, &'a Address, &'a LiveUser)> {
+pub fn others<'c, 's>(
+    connections: &'c BTreeMap<Address, Connection>,
+    others: &'s BTreeMap<Address, LiveUser>,
+) -> impl Iterator<Item = (&'c Address, &'s Address, &'s LiveUser)> {
     others.iter().filter_map(|(at, live)| {
         let (connection, wish) = connections.get_key_value(&at.of_connection())?;
         wish.unlisted.as_ref().is_some_and(|wish| wish.all_users).then_some((connection, at, live))
